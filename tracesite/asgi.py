@@ -1,0 +1,58 @@
+"""Connections flow in from the server, guarded; pages, static files and sockets flow out, and uploads are worked on."""
+
+import os
+import tempfile
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.asgi import get_asgi_application
+from django.http import FileResponse, HttpRequest, HttpResponse
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracesite.settings")
+django_pages = get_asgi_application()
+
+# Rows can be imported only now that Django is set up.
+from traces import uploads  # noqa: E402
+from tracesite.csp import protect  # noqa: E402
+from tracesite.guard import guarded  # noqa: E402
+
+# A large upload is spooled to disk while it arrives: that too belongs into the one folder the site writes to.
+spool = settings.TRACESITE_DATA / "tmp"
+spool.mkdir(mode=0o700, exist_ok=True)
+tempfile.tempdir = str(spool)
+
+
+class StaticFiles(ASGIStaticFilesHandler):
+    """Serves static files straight from their folders, so there is no collecting step to forget."""
+
+    def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
+        response = super().serve(request)
+        # The names carry no version: a browser asks each time and is told "not modified".
+        response.headers["Cache-Control"] = "no-cache"
+        protect(response)
+        return response
+
+
+async def no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The site has no socket yet: each one is refused politely instead of failing with a traceback."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1000, "reason": "There is no socket at this address."})
+
+
+async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Whatever server runs the site, uploads are worked on from its start."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            uploads.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            # Nobody who stops the site should wait for a long reduction: it is put back and begins again next time.
+            return await send({"type": "lifespan.shutdown.complete"})
+
+
+application = guarded(
+    ProtocolTypeRouter({"http": StaticFiles(django_pages), "websocket": no_socket, "lifespan": lifespan})
+)

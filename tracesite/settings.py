@@ -1,0 +1,110 @@
+"""Environment variables flow in, Django's settings flow out; every one of them has a default that works."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything the site writes lies in this one folder: it can be backed up, moved or thrown away as a whole.
+TRACESITE_DATA = Path(os.environ.get("TRACESITE_DATA") or BASE_DIR / "var").resolve()
+TRACESITE_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def secret_key(path: Path) -> str:
+    """The key in this file; the first start makes it, readable by the owner alone."""
+    if not path.exists():
+        # Two processes may start at once: link() lets exactly one of them win, and only with a complete file.
+        handle, fresh = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(64))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(fresh)
+    return path.read_text().strip()
+
+
+def database(url: str, data: Path) -> dict[str, Any]:
+    """PostgreSQL or whatever the URL names; without one, SQLite in the data folder."""
+    if url:
+        return dict(dj_database_url.parse(url))
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": data / "traces.sqlite3",
+        "OPTIONS": {
+            # A transaction that reads first and writes later cannot wait for a lock in WAL: take the lock at once.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; "
+                "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864"
+            ),
+        },
+    }
+
+
+SECRET_KEY = os.environ.get("TRACESITE_SECRET_KEY") or secret_key(TRACESITE_DATA / "secret_key")
+DEBUG = os.environ.get("TRACESITE_DEBUG", "") not in ("", "0")
+
+# There are no accounts yet, so the site answers to its own machine only (see tracesite/guard.py).
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+INSTALLED_APPS = ["django.contrib.staticfiles", "django_htmx", "traces"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "tracesite.csp.security_headers",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "tracesite.urls"
+ASGI_APPLICATION = "tracesite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""), TRACESITE_DATA)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+STATIC_URL = "/static/"
+MEDIA_ROOT = TRACESITE_DATA / "media"
+MEDIA_URL = "/media/"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# "no-referrer" would make browsers send "Origin: null" with our own forms, and the guard would refuse them.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_NAME = "tracesite_csrf"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        # Django's own default would mail errors to administrators who do not exist and print nothing.
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "traces": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}
