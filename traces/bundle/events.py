@@ -83,7 +83,7 @@ class CodexTurnEnded(Tagged, tag="codex_turn_ended"):
     status: ExecutionStatus
 
 
-class HistoryItemAccepted(Tagged, tag="history_item_accepted"):
+class HistoryItemAccepted(Tagged, tag="history_item_accepted", omit_defaults=True):
     """An item entered the history of a thread (schema 2)."""
 
     item_id: str
@@ -154,7 +154,7 @@ class StdinTargetResolved(Tagged, tag="stdin_target_resolved"):
     exec_tool_call_id: str
 
 
-class ToolCallRuntimeStarted(Tagged, tag="tool_call_runtime_started"):
+class ToolCallRuntimeStarted(Tagged, tag="tool_call_runtime_started", omit_defaults=True):
     """The runtime began a tool."""
 
     tool_call_id: str

@@ -115,13 +115,27 @@ class CodeModeExecResult(msgspec.Struct):
     original_token_count: U64 | None = None
 
 
-UUID = Annotated[
-    str,
-    msgspec.Meta(pattern=r"(?i)\A(urn:uuid:)?({)?([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?(2)})\Z"),
-]
-AgentPath = Annotated[str, msgspec.Meta(pattern=r"\A(/morpheus|/root(/(?!root(/|\Z))[a-z0-9_]+)*)\Z")]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 AgentStatus = Literal["pending_init", "running", "interrupted", "shutdown", "not_found"] | dict[str, str | None]
+
+
+# Compiled when the first agent turns up: most rollouts have none, and compiling takes as long as reading a hundred lines.
+UUID = r"(?i)(urn:uuid:)?({)?([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?(2)})"
+AGENT_PATH = r"/morpheus|/root(/(?!root(/|\Z))[a-z0-9_]+)*"
+PATH_FIELDS = ("agent_path", "author", "recipient")
+
+
+class AgentShape(msgspec.Struct):
+    """A body about agents: its thread ids are UUIDs, its paths those of agents."""
+
+    def __post_init__(self) -> None:
+        """Refuses what is neither; msgspec turns the ValueError into its own."""
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if field.endswith("thread_id") and value is not None and not re.fullmatch(UUID, value):
+                raise ValueError(f"{field} is no UUID")
+            if field in PATH_FIELDS and not re.fullmatch(AGENT_PATH, value):
+                raise ValueError(f"{field} is no path of an agent")
 
 
 def thread_id_of(uuid: str) -> str:
@@ -144,37 +158,37 @@ def check_status(status: AgentStatus) -> None:
             raise ReductionError(f"the state of an agent is not known: {', '.join(map(str, status))}")
 
 
-class SpawnEnd(msgspec.Struct):
+class SpawnEnd(AgentShape):
     """An agent was started (up to client 0.145 or so)."""
 
     call_id: str
-    sender_thread_id: UUID
+    sender_thread_id: str
     prompt: str
     model: str
     reasoning_effort: NonEmpty
     status: AgentStatus
-    new_thread_id: UUID | None = None
+    new_thread_id: str | None = None
     new_agent_nickname: str | None = None
     new_agent_role: str | None = None
     completed_at_ms: I64 = 0
 
 
-class InteractionBegin(msgspec.Struct):
+class InteractionBegin(AgentShape):
     """Something is about to be said to an agent."""
 
     call_id: str
-    sender_thread_id: UUID
-    receiver_thread_id: UUID
+    sender_thread_id: str
+    receiver_thread_id: str
     prompt: str
     started_at_ms: I64 = 0
 
 
-class InteractionEnd(msgspec.Struct):
+class InteractionEnd(AgentShape):
     """Something was said to an agent."""
 
     call_id: str
-    sender_thread_id: UUID
-    receiver_thread_id: UUID
+    sender_thread_id: str
+    receiver_thread_id: str
     prompt: str
     status: AgentStatus
     receiver_agent_nickname: str | None = None
@@ -182,33 +196,33 @@ class InteractionEnd(msgspec.Struct):
     completed_at_ms: I64 = 0
 
 
-class CloseBegin(msgspec.Struct):
+class CloseBegin(AgentShape):
     """An agent is about to be closed."""
 
     call_id: str
-    sender_thread_id: UUID
-    receiver_thread_id: UUID
+    sender_thread_id: str
+    receiver_thread_id: str
     started_at_ms: I64 = 0
 
 
-class CloseEnd(msgspec.Struct):
+class CloseEnd(AgentShape):
     """An agent was closed."""
 
     call_id: str
-    sender_thread_id: UUID
-    receiver_thread_id: UUID
+    sender_thread_id: str
+    receiver_thread_id: str
     status: AgentStatus
     receiver_agent_nickname: str | None = None
     receiver_agent_role: str | None = None
     completed_at_ms: I64 = 0
 
 
-class Activity(msgspec.Struct):
+class Activity(AgentShape):
     """What happened to an agent (later clients)."""
 
     event_id: str
-    agent_thread_id: UUID
-    agent_path: AgentPath
+    agent_thread_id: str
+    agent_path: str
     kind: Literal["started", "interacted", "interrupted", "completed"]
     occurred_at_ms: I64 = 0
     model: str | None = None
@@ -221,15 +235,21 @@ class MessageArgs(msgspec.Struct):
     message: str
 
 
-class Letter(msgspec.Struct):
+class Letter(AgentShape):
     """A message between agents inside the text of an assistant's message (early clients)."""
 
-    author: AgentPath
-    recipient: AgentPath
+    author: str
+    recipient: str
     content: str
     trigger_turn: bool
-    other_recipients: list[AgentPath] = []
+    other_recipients: list[str] = []
     encrypted_content: str | None = None
+
+    def __post_init__(self) -> None:
+        """Other recipients are agents too."""
+        super().__post_init__()
+        if not all(re.fullmatch(AGENT_PATH, path) for path in self.other_recipients):
+            raise ValueError("another recipient is no path of an agent")
 
 
 def _keep(kind: type, value: Any) -> Any:

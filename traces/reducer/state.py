@@ -6,6 +6,7 @@ Lists of request items repeat each other; a list that several calls share is ren
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,9 +14,9 @@ import msgspec
 from traces.reducer.graph import SECTIONS, Graph
 from traces.reducer.items import ItemIds
 
-_INDENT = b" " * 4
 _LINE = b" " * 8
 _ITEMS = b'"request_item_ids": null'
+_AT_ONCE = 256
 
 
 class _Lists:
@@ -65,23 +66,23 @@ def _section(objects: dict[str, Any], lists: _Lists) -> Iterator[bytes]:
     if not objects:
         yield b"{}"
         return
-    before = b"{\n"
-    for object_id in sorted(objects):
-        yield before + _INDENT + msgspec.json.encode(object_id) + b": "
-        yield from _object(objects[object_id], lists)
-        before = b",\n"
+    ids = iter(sorted(objects))
+    before = b"{"
+    while some := {object_id: objects[object_id] for object_id in islice(ids, _AT_ONCE)}:
+        yield before
+        yield from _objects(some, lists)
+        before = b","
     yield b"\n  }"
 
 
-def _object(value: Any, lists: _Lists) -> Iterator[bytes]:
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=_leave_out), indent=2)
-    text = text.replace(b"\n", b"\n" + _INDENT)
-    items = getattr(value, "request_item_ids", None)
-    if not isinstance(items, ItemIds):
-        yield text
-        return
-    head, _, tail = text.partition(_ITEMS)
-    yield from (head, b'"request_item_ids": ', lists.render(items), tail)
+def _objects(some: dict[str, Any], lists: _Lists) -> Iterator[bytes]:
+    text = msgspec.json.format(msgspec.json.encode(some, enc_hook=_leave_out), indent=2)
+    text = text.removeprefix(b"{").removesuffix(b"\n}").replace(b"\n", b"\n  ")
+    first, *rest = text.split(_ITEMS)
+    yield first
+    requests = (value.request_item_ids for value in some.values() if rest)
+    for items, piece in zip(requests, rest, strict=True):
+        yield from (b'"request_item_ids": ', lists.render(items), piece)
 
 
 def _leave_out(value: Any) -> None:

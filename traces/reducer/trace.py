@@ -212,8 +212,7 @@ class Trace:
             if self.schema == 1:
                 thread.conversation_item_ids.append(item_id)
             else:
-                place = bisect_left(thread.conversation_item_ids, item_number(item_id), key=item_number)
-                thread.conversation_item_ids.insert(place, item_id)
+                _insert(thread.conversation_item_ids, item_id)
 
     def call_items(self, thread_id: str, call_id: str, *kinds: str) -> list[str]:
         """A thread's items with this call id, first by id."""
@@ -250,6 +249,15 @@ class Trace:
         call.execution.end(at_unix_ms, seq, status)
         self.running_calls[call.codex_turn_id].discard(call.inference_call_id)
         self.touch("inference_calls", call.inference_call_id)
+
+
+def _insert(item_ids: list[str], item_id: str) -> None:
+    """Puts an item where it stands by the order of making; nearly always that is the end."""
+    number = item_number(item_id)
+    place = len(item_ids)
+    if place and item_number(item_ids[-1]) > number:
+        place = bisect_left(item_ids, number, key=item_number)
+    item_ids.insert(place, item_id)
 
 
 def item_number(item_id: str) -> int:

@@ -11,10 +11,10 @@ import pytest
 
 from traces.bundle import events
 from traces.bundle.errors import BundleError
-from traces.bundle.events import (Event, decode_event, payload_refs)
-from traces.bundle.shapes import (PayloadRef)
+from traces.bundle.events import Event, decode_event, payload_refs
 from traces.bundle.manifest import Manifest
 from traces.bundle.reader import Bundle
+from traces.bundle.shapes import PayloadRef
 from traces.bundle.writer import BundleWriter
 from traces.tests.bundle.packing import read_files
 from traces.tests.fixtures.recordings import BUNDLES
