@@ -25,12 +25,6 @@ _ORDER: dict[type, tuple[str, ...]] = {
     events.ToolCallStarted: ("tool_call_id", "model_visible_call_id", "code_mode_runtime_tool_id", "requester"),
     events.ToolCallRuntimeStarted: ("tool_call_id", "kind", "runtime_payload"),
 }
-# What the client leaves out when there is nothing to say; everything else is written as null.
-_LEFT_OUT = {
-    (events.HistoryItemAccepted, "agent_message_payload"),
-    (events.InferenceStarted, "request_input_mode"),
-    (events.ToolCallRuntimeStarted, "kind"),
-}
 
 
 class BundleWriter:
@@ -132,7 +126,7 @@ def _fields(payload: EventPayload) -> dict[str, Any]:
     kind = type(payload)
     values: dict[str, Any] = msgspec.json.decode(_encode(payload, "event"))
     order = ("type", *_ORDER.get(kind, ()), *values)
-    return {name: values[name] for name in order if values[name] is not None or (kind, name) not in _LEFT_OUT}
+    return {name: values[name] for name in order if name in values}
 
 
 def _json(value: Any) -> bytes:

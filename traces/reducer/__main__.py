@@ -35,12 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(USAGE)
         return 2
     gc.disable()  # one rollout, one pass, no cycles to speak of: looking for them costs more than it frees
+    keep_memory()
     try:
         _reduce(*given)
     except (BundleError, ReductionError, OSError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     return 0
+
+
+def keep_memory() -> None:
+    """Has the C library keep the memory of one request for the next.
+
+    Requests grow as a session does, and glibc gives the memory of a block larger than any before back to the system at
+    once: the next request then pays for every page again, half of all time in a session of 1,000. Freeing one untouched
+    block of 31 MB, just below the most that glibc learns from, teaches it better. Elsewhere this does nothing.
+    """
+    block = bytes(31 * 2**20)
+    del block
 
 
 def leave(code: int) -> NoReturn:

@@ -119,7 +119,7 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 AgentStatus = Literal["pending_init", "running", "interrupted", "shutdown", "not_found"] | dict[str, str | None]
 
 
-# Compiled when the first agent turns up: most rollouts have none, and compiling takes as long as reading a hundred lines.
+# Compiled when the first agent turns up: most rollouts have none, and compiling costs as much as a hundred lines do.
 UUID = r"(?i)(urn:uuid:)?({)?([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?(2)})"
 AGENT_PATH = r"/morpheus|/root(/(?!root(/|\Z))[a-z0-9_]+)*"
 PATH_FIELDS = ("agent_path", "author", "recipient")
