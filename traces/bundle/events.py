@@ -4,8 +4,6 @@ The structs hold exactly the fields the format names; unknown fields are ignored
 the published clients 0.164.0 (schema 1) and 0.169.0 (schema 2) read them.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, get_args
 

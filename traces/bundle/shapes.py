@@ -1,7 +1,5 @@
 """The small things that events are made of: statuses, payload references, kinds of tools and how they are summed up."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

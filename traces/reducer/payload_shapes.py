@@ -4,8 +4,6 @@ Each struct is what the published clients read of such a body (0.164.0 and 0.169
 refused by them, and so by us.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Annotated, Any, Literal, TypeVar
