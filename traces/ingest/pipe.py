@@ -1,0 +1,120 @@
+"""A bundle flows in, rows flow out: the one write path, for uploads and for whatever grows."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from traces.bundle.reader import Bundle
+from traces.ingest.identity import Match, Verdict, find
+from traces.ingest.reading import Entry, Reading
+from traces.ingest.reduction import Reduction
+from traces.ingest.writer import Overtaken, Writer
+from traces.models import Rollout, Upload
+from traces.models.fields import key
+
+BATCH_EVENTS = 500
+BATCH_BYTES = 32_000_000
+PATIENCE = 0.2  # seconds between two looks at a rollout that somebody else is writing
+
+Progress = Callable[[int], None]
+# Reduction is bound by the one interpreter: two bundles at once would only hinder each other.
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of a bundle."""
+
+    rollout: Rollout
+    verdict: Verdict
+    sentence: str
+
+
+def no_progress(_: int) -> None:
+    """For callers who do not care."""
+
+
+def ingest_bundle(
+    bundle: Bundle,
+    upload: Upload | None = None,
+    progress: Progress = no_progress,
+    batch_events: int = BATCH_EVENTS,
+) -> Ingested:
+    """Brings a bundle into rows; `progress` is told how many of its events are done."""
+    with _one_at_a_time:
+        ingested = _until_written(bundle, progress, batch_events)
+    if upload is not None:
+        upload.rollouts.add(ingested.rollout)
+    return ingested
+
+
+def _until_written(bundle: Bundle, progress: Progress, batch_events: int) -> Ingested:
+    """Another process may write the same recording: then this one waits and looks again at what there is."""
+    while True:
+        match = find(bundle)
+        try:
+            events = _write_all(bundle, match, progress, batch_events)
+        except Overtaken:
+            _wait_for_others(key(bundle.manifest.trace_id))
+        else:
+            return Ingested(match.rollout, match.verdict, sentence(match, events))
+
+
+def _write_all(bundle: Bundle, match: Match, progress: Progress, batch_events: int) -> int:
+    """Writes what the rollout does not hold yet; returns how many events that were."""
+    if match.verdict == "same":
+        return 0
+    reading, reduction, writer = Reading(bundle), Reduction(bundle), Writer(match.rollout)
+    entries = iter(reading)
+    if match.rollout.pk is not None:
+        _catch_up(islice(entries, match.events), reduction, writer)
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        reduction.take(entry)
+        batch.append(entry)
+        size += entry.size
+        if len(batch) >= batch_events or size >= BATCH_BYTES:
+            writer.write(reduction, batch)
+            batch, size = [], 0
+            progress(reading.events)
+    reduction.finish()
+    writer.write(reduction, batch, reading.tail)
+    progress(reading.events)
+    return reading.events - match.events
+
+
+def _catch_up(entries: Iterator[Entry], reduction: Reduction, writer: Writer) -> None:
+    """Brings a reduction to where the rows stand."""
+    for entry in entries:
+        reduction.take(entry)
+        reduction.forget()
+    writer.resume(reduction)
+
+
+def _wait_for_others(trace_id: str) -> None:
+    """Waits until nobody writes these rollouts any more."""
+    before: list[int] | None = None
+    while (now := list(Rollout.objects.of_trace(trace_id).values_list("revision", flat=True))) != before:
+        before = now
+        time.sleep(PATIENCE)
+
+
+def sentence(match: Match, events: int) -> str:
+    """What came of a bundle, for whoever brought it."""
+    if match.verdict == "new":
+        return f"A new rollout with {count(events)}."
+    if match.verdict == "continued":
+        return f"It continues a recording that was here already: {count(events)} more, {match.rollout.events:,} now."
+    if match.verdict == "other_content":
+        return "Another rollout has the same trace id but other content; both are kept, and both say so."
+    if match.events < match.rollout.events:
+        return f"Nothing new: its {count(match.events)} are the beginning of a recording that is here already."
+    return "Nothing new: this recording is here already."
+
+
+def count(events: int) -> str:
+    """1 event, 2 events."""
+    return f"{events:,} event{'' if events == 1 else 's'}"
