@@ -1,0 +1,29 @@
+"""A path flows in, the view of its page flows out; a name is a view is a template is a partial."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from traces.pages import events, inference, objects, payloads, rollout, rollouts, uploads
+
+
+class KeyConverter(StringConverter):
+    """An object's id: anything a recording may call it, slashes included, but no NUL, which PostgreSQL refuses."""
+
+    regex = "[^\x00]+"
+
+
+register_converter(KeyConverter, "key")
+
+urlpatterns = [
+    path("", rollouts.rollouts, name="rollouts"),
+    path("uploads/", uploads.receive, name="uploads"),
+    path("uploads/<slug:public_id>/", uploads.upload, name="upload"),
+    path("rollouts/<slug:public_id>/", rollout.rollout, name="rollout"),
+    path("rollouts/<slug:public_id>/inferences/<key:key>/", inference.inference, name="inference"),
+    path("rollouts/<slug:public_id>/events/", events.events, name="events"),
+    path("rollouts/<slug:public_id>/events/<int:seq>/", events.event, name="event"),
+    path("rollouts/<slug:public_id>/lines/<int:line>/", events.line, name="line"),
+    path("rollouts/<slug:public_id>/payloads/<key:key>/raw", payloads.raw, name="payload_raw"),
+    path("rollouts/<slug:public_id>/payloads/<key:key>/", payloads.payload, name="payload"),
+    path("rollouts/<slug:public_id>/<slug:slug>/<key:object_id>/", objects.thing, name="object"),
+]
