@@ -7,7 +7,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST = .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: help run test check check-format check-lint check-types check-migrations check-layers
-.PHONY: test-services client bench browser format
+.PHONY: test-services client bench pictures browser format
 
 help:
 	@echo "make run            the site at http://127.0.0.1:8000 (PORT=8001 for another port)"
@@ -51,6 +51,10 @@ client:
 
 bench: .venv/installed-run
 	.venv/bin/python -m bench.reduce $(ARGS)
+
+# The pictures in docs/ are taken of the real site with real recordings.
+pictures: .venv/installed-dev browser
+	.venv/bin/python bin/pictures.py
 
 browser:
 	@bin/browser

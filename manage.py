@@ -7,9 +7,10 @@ import sys
 if __name__ == "__main__":
     # Loading Django takes several times as long as reducing a small bundle, so this command never waits for it.
     if sys.argv[1:2] == ["reduce"]:
+        from traces.reducer.__main__ import leave
         from traces.reducer.__main__ import main as reduce
 
-        sys.exit(reduce(sys.argv[2:]))
+        leave(reduce(sys.argv[2:]))
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracesite.settings")
     from django.core.management import execute_from_command_line
