@@ -113,3 +113,18 @@ def test_a_call_has_its_id_as_a_second_address(ingested: Ingested, read: Read, c
     assert "Inference 9" in read(f"{address}f6889f7f-9dba-4ee7-a04b-a8cc87f484c7/")
     for nobody in ("0", "99", "nobody", "9" * 40):
         assert client.get(f"{address}{nobody}/").status_code == 404
+
+
+def test_many_new_items_are_a_window(ingested: Ingested, read: Read, client: Client) -> None:
+    rollout = ingested("0.169.0/story")
+    call = rollout.nodes.get(kind="inference_call", number=1)
+    items = rollout.conversation_items.filter(thread_id=call.thread_id).order_by("position")
+    first = items[0]
+    for n in range(70):
+        first.pk, first.item_id, first.position, first.ordinal = None, f"extra:{n}", 1000 + n, 1000 + n
+        first.save()
+    call.request_items.items = [f"extra:{n}" for n in range(70)]
+    call.request_items.save()
+    address = f"{rollout.get_absolute_url()}inferences/1/"
+    assert "10 more new items: read them in the conversation" in read(address)
+    assert "item=1060#conversation" in client.get(address).content.decode()
