@@ -65,8 +65,12 @@ def _request_item(
     trace: Trace, place: Place, before: Snapshot, index: int, item: Normalized, kept: int, used: Container[str]
 ) -> str:
     check_call(trace, place.thread_id, item)
+    here = before.at(index, item.key, item.responses_id)
+    # Schema 1 takes what stands at the same place even if this request used it already.
+    if here is not None and trace.schema >= 2 and (here in used or before.first[here] < kept):
+        here = None
     return (
-        before.at(index, item.key, item.responses_id)
+        here
         or before.find(item.key, item.responses_id, kept, used)
         or received(trace, place, item)
         or make(trace, place, item)

@@ -41,6 +41,7 @@ def start_inference(trace: Trace, event: Event, started: InferenceStarted) -> No
     place = Place(started.thread_id, started.codex_turn_id, event.wall_time_unix_ms)
     item_ids = _request_items(trace, place, call_id, started.request_payload)
     trace.graph.inference_calls[call_id] = _call(event, started, item_ids)
+    trace.latest_calls[started.thread_id] = call_id
     trace.running_calls[started.codex_turn_id].add(call_id)
     trace.evidence[call_id] = Evidence()
     trace.touch("inference_calls", call_id)
@@ -140,13 +141,23 @@ def _response_items(trace: Trace, event: Event, call: InferenceCall, ref: Payloa
     producer = {"type": "inference", "inference_call_id": call.inference_call_id}
     place = Place(call.thread_id, call.codex_turn_id, event.wall_time_unix_ms, producer)
     items = normalized_items(output, trace, ref)
-    snapshot = trace.snapshot(call.thread_id)
-    item_ids = append_items(trace, place, items, len(snapshot))
-    snapshot.extended([item_id for item_id in item_ids if item_id not in snapshot.first])
-    if trace.schema == 1:
-        trace.join_thread(trace.thread(call.thread_id), item_ids)
+    item_ids = append_items(trace, place, items, len(trace.snapshot(call.thread_id)))
+    _show_response(trace, call, item_ids)
     call.usage = token_usage(get(value, "token_usage")) or call.usage
     return item_ids
+
+
+def _show_response(trace: Trace, call: InferenceCall, item_ids: list[str]) -> None:
+    """What comes next is compared with all outputs so far (schema 1), or with those of the latest call alone.
+
+    Between a compaction and the next full request outputs are compared with nothing.
+    """
+    snapshot = trace.snapshot(call.thread_id)
+    if trace.schema == 1:
+        snapshot.extended(item_ids)
+        trace.join_thread(trace.thread(call.thread_id), item_ids)
+    elif call.thread_id not in trace.replacements and trace.latest_calls[call.thread_id] == call.inference_call_id:
+        snapshot.become(len(call.request_item_ids), item_ids)
 
 
 def end_calls_of_turn(trace: Trace, event: Event, codex_turn_id: str, status: ExecutionStatus) -> None:

@@ -94,6 +94,7 @@ class Trace:
         self.snapshots: dict[str, Snapshot] = {}
         self.replacements: dict[str, list[str]] = {}
         self.last_requests: dict[str, LastRequest | None] = {}
+        self.latest_calls: dict[str, str] = {}
         self.members: dict[str, set[str]] = defaultdict(set)
         self.items_by_call: dict[tuple[str, str, str], list[str]] = defaultdict(list)
         self.items_by_responses_id: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -215,8 +216,9 @@ class Trace:
                 _insert(thread.conversation_item_ids, item_id)
 
     def call_items(self, thread_id: str, call_id: str, *kinds: str) -> list[str]:
-        """A thread's items with this call id, first by id."""
-        return sorted(item_id for kind in kinds for item_id in self.items_by_call.get((thread_id, call_id, kind), ()))
+        """A thread's items with this call id: first by id as text (schema 1), or in the order they were made."""
+        found = [item_id for kind in kinds for item_id in self.items_by_call.get((thread_id, call_id, kind), ())]
+        return sorted(found) if self.schema == 1 else sorted(found, key=item_number)
 
     def relink(self, call_id: str) -> None:
         """Has the next sighting of every item with this call id link it again, even if nothing else changed."""
