@@ -7,7 +7,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST = .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: help run test check check-format check-lint check-types check-migrations check-layers
-.PHONY: test-services client bench pictures browser format
+.PHONY: test-services client bench pictures browser format fuzz kills
 
 help:
 	@echo "make run            the site at http://127.0.0.1:8000 (PORT=8001 for another port)"
@@ -16,6 +16,8 @@ help:
 	@echo "make test-services  the tests on PostgreSQL"
 	@echo "make client         the published clients that comparisons run against"
 	@echo "make bench          the benchmark"
+	@echo "make fuzz           random damage for everything that reads foreign bytes (SECONDS=600)"
+	@echo "make kills          kill -9 of the server at 30 random moments of an upload"
 
 run: .venv/installed-run
 	@.venv/bin/python manage.py migrate --verbosity 0
@@ -51,6 +53,15 @@ client:
 
 bench: .venv/installed-run
 	.venv/bin/python -m bench.reduce $(ARGS)
+
+# What it finds lies in var/fuzz with its traceback; the same SEED finds it again.
+fuzz: SECONDS = 600
+fuzz: SEED = 1
+fuzz: .venv/installed-dev
+	.venv/bin/python -m traces.tests.hostile.fuzz --seconds $(SECONDS) --seed $(SEED)
+
+kills: .venv/installed-dev
+	TRACESITE_TEST_KILLS=30 $(PYTEST) traces/tests/hostile/test_killed.py
 
 # The pictures in docs/ are taken of the real site with real recordings.
 pictures: .venv/installed-dev browser

@@ -15,12 +15,15 @@ django_pages = get_asgi_application()
 
 # Rows can be imported only now that Django is set up.
 from traces import uploads  # noqa: E402
+from traces.bundle.leftovers import sweep  # noqa: E402
 from tracesite.csp import protect  # noqa: E402
 from tracesite.guard import guarded  # noqa: E402
+from tracesite.intake import received  # noqa: E402
 
 # A large upload is spooled to disk while it arrives: that too belongs into the one folder the site writes to.
-spool = settings.TRACESITE_DATA / "tmp"
-spool.mkdir(mode=0o700, exist_ok=True)
+sweep(settings.TRACESITE_DATA / "tmp")
+spool = settings.TRACESITE_DATA / "tmp" / f"received-{os.getpid()}"
+spool.mkdir(mode=0o700, parents=True, exist_ok=True)
 tempfile.tempdir = str(spool)
 
 
@@ -54,5 +57,5 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
 
 
 application = guarded(
-    ProtocolTypeRouter({"http": StaticFiles(django_pages), "websocket": no_socket, "lifespan": lifespan})
+    received(ProtocolTypeRouter({"http": StaticFiles(django_pages), "websocket": no_socket, "lifespan": lifespan}))
 )

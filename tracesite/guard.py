@@ -6,6 +6,8 @@ out, and this guard keeps other web sites in the same browser out: a page that p
 It wraps the whole ASGI application, so it answers before a body is read and covers static files and sockets alike.
 """
 
+import json
+
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -38,11 +40,14 @@ def refusal(scope: HTTPScope | WebSocketScope) -> tuple[int, str] | None:
     return None
 
 
-async def refuse(send: ASGISendCallable, status: int, sentence: str) -> None:
-    """Answers a request in plain text."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+async def refuse(send: ASGISendCallable, status: int, sentence: str, path: str) -> None:
+    """Answers a request in plain text, or, as everything below /api/, in JSON."""
+    api = path.startswith("/api/")
+    body = json.dumps({"error": sentence, "status": status}) if api else f"{sentence}\n"
+    kind = b"application/json" if api else b"text/plain; charset=utf-8"
+    headers = [(b"content-type", kind), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": f"{sentence}\n".encode(), "more_body": False})
+    await send({"type": "http.response.body", "body": body.encode(), "more_body": False})
 
 
 def guarded(application: ASGI3Application) -> ASGI3Application:
@@ -55,7 +60,7 @@ def guarded(application: ASGI3Application) -> ASGI3Application:
         if refused is None:
             return await application(scope, receive, send)
         if scope["type"] == "http":
-            return await refuse(send, *refused)
+            return await refuse(send, *refused, scope["path"])
         # A socket closed before it was accepted is answered 403 by the server.
         return await send({"type": "websocket.close", "code": 1000, "reason": refused[1]})
 

@@ -1,18 +1,50 @@
 """Environment variables flow in, Django's settings flow out; every one of them has a default that works."""
 
+import errno
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 
+from traces.bundle.errors import BundleError, reason
+from traces.bundle.limits import Limits, limits_from
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Everything the site writes lies in this one folder: it can be backed up, moved or thrown away as a whole.
 TRACESITE_DATA = Path(os.environ.get("TRACESITE_DATA") or BASE_DIR / "var").resolve()
-TRACESITE_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def prepare(data: Path) -> None:
+    """Makes the data folder; where nothing can be written, one sentence is better than what would fail later."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, probe = tempfile.mkstemp(prefix="probe-", dir=data)
+        os.close(handle)
+        os.unlink(probe)
+    except OSError as error:
+        # A full disk is no reason not to start: somebody may want to delete something.
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            sys.exit(
+                f"The data folder {data} cannot be used: {reason(error)}. "
+                "Let this user write to it, or name another one in TRACESITE_DATA."
+            )
+
+
+def limits() -> Limits:
+    """How large anything foreign may be."""
+    try:
+        return limits_from(os.environ)
+    except BundleError as error:
+        sys.exit(f"The site cannot start: {error}.")
+
+
+prepare(TRACESITE_DATA)
+TRACESITE_LIMITS = limits()
 
 
 def secret_key(path: Path) -> str:
@@ -56,7 +88,7 @@ DEBUG = os.environ.get("TRACESITE_DEBUG", "") not in ("", "0")
 # There are no accounts yet, so the site answers to its own machine only (see tracesite/guard.py).
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "django_htmx", "traces"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "django_htmx", "drf_spectacular_sidecar", "traces"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "tracesite.csp.security_headers",
@@ -82,6 +114,8 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 STATIC_URL = "/static/"
 MEDIA_ROOT = TRACESITE_DATA / "media"
 MEDIA_URL = "/media/"
+# What is larger, compressed, lies in a file below MEDIA_ROOT instead of in the database.
+TRACESITE_LARGE_BYTES = int(os.environ.get("TRACESITE_LARGE_BYTES") or 1_000_000)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

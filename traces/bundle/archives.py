@@ -17,9 +17,10 @@ from typing import BinaryIO, Protocol
 import zstandard
 
 from traces.bundle.errors import BundleError, reason
-from traces.bundle.limits import DEFAULT_LIMITS, Budget, Limits, Member, Scratch
+from traces.bundle.limits import DEFAULT_LIMITS, Limits
 from traces.bundle.manifest import MANIFEST_NAME
 from traces.bundle.reader import Bundle, find_bundles, is_bundle
+from traces.bundle.scratch import Budget, Member, Scratch
 from traces.bundle.tars import BLOCK, is_tar_header, tar_members
 from traces.bundle.zips import zip_members
 
@@ -35,6 +36,7 @@ _KINDS = {
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a rar archive",
 }
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".zst", ".7z", ".rar")
 _KNOWN = "a folder, a .zip, .tar, .tar.gz or .tar.zst"
 
 
@@ -53,29 +55,57 @@ def open_bundles(
     path = Path(path)
     name = name or path.name or str(path)
     if path.is_dir():
-        yield _bundles_in(path, name)
+        yield _bundles_in(path, name, limits)
         return
     with _scratch_folder(scratch, name) as folder:
         _unpack(path, folder, limits, name)
-        yield _bundles_in(folder, name, unpacked=True)
+        yield _bundles_in(folder, name, limits, unpacked=True)
 
 
 @contextmanager
 def _scratch_folder(scratch: Path | str | None, name: str) -> Iterator[Path]:
     try:
-        temporary = TemporaryDirectory(prefix="unpacked-", dir=scratch, ignore_cleanup_errors=True)
+        temporary = TemporaryDirectory(prefix=f"unpacked-{os.getpid()}-", dir=scratch, ignore_cleanup_errors=True)
     except OSError as error:
         raise BundleError(f"there is no place to unpack it: {reason(error)}", where=name) from error
     with temporary as folder:
         yield Path(folder)
 
 
-def _bundles_in(folder: Path, name: str, *, unpacked: bool = False) -> list[Bundle]:
+def _bundles_in(folder: Path, name: str, limits: Limits, *, unpacked: bool = False) -> list[Bundle]:
     found = find_bundles(folder)
+    if unpacked and found == [folder]:
+        _refuse_second(folder, name)
     if not found:
         what = f"No bundle found in {name}: expected manifest.json and trace.jsonl at its root or one folder down"
-        raise BundleError(what, hint=_deeper(folder) if unpacked else "")
-    return [Bundle(path, name if path == folder else path.name) for path in found]
+        raise BundleError(what, hint=_advice(folder) if unpacked else "")
+    return [Bundle(path, name if path == folder else path.name, limits) for path in found]
+
+
+def _refuse_second(folder: Path, name: str) -> None:
+    """A bundle inside of a bundle would be left out without a word."""
+    for inside, folders, files in os.walk(folder):
+        folders.sort()
+        if MANIFEST_NAME in files and Path(inside) != folder:
+            second = Path(inside).relative_to(folder) / MANIFEST_NAME
+            hint = "give each recording a folder of its own and pack these folders"
+            raise BundleError(f"it holds two manifests, {MANIFEST_NAME} and {second}", where=name, hint=hint)
+
+
+def _advice(folder: Path) -> str:
+    return _deeper(folder) or _archive_inside(folder)
+
+
+def _archive_inside(folder: Path) -> str:
+    """People pack an archive once more; and some archives hold themselves, without an end."""
+    for inside, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            if file.lower().endswith(_PACKED):
+                return (
+                    f"it holds another archive, {(Path(inside) / file).relative_to(folder)}: unpack that one yourself"
+                )
+    return ""
 
 
 def _deeper(folder: Path) -> str:

@@ -21,6 +21,13 @@ class BundleError(Exception):
         return f"{place}{self.what}{advice}"
 
 
+def wrong_json(error: Exception) -> str:
+    """What a JSON library says of a document, without the words that only its own programmers know."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start:,} is not UTF-8 text"
+    return str(error)
+
+
 def reason(error: OSError) -> str:
     """What the system says of an error, without the path, which is none of a visitor's business."""
     return error.strerror.lower() if error.strerror else type(error).__name__

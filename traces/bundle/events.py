@@ -5,11 +5,13 @@ the published clients 0.164.0 (schema 1) and 0.169.0 (schema 2) read them.
 """
 
 import json
+import re
 from typing import Any, get_args
 
 import msgspec
 
-from traces.bundle.errors import BundleError
+from traces.bundle.errors import BundleError, wrong_json
+from traces.bundle.limits import REFERENCE_DEPTH
 from traces.bundle.shapes import (
     I64,
     U32,
@@ -327,6 +329,7 @@ class Event(msgspec.Struct):
         return str(self.payload.__struct_config__.tag)
 
 
+_UNKNOWN_TYPE = re.compile(r"Invalid value '(.*)' - at `\$\.payload\.type`", re.DOTALL)
 _decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
@@ -338,11 +341,18 @@ def decode_event(line: bytes) -> Event:
         event = _decoder.decode(line)
         if len(_encoder.encode(event)) != len(line):
             _refuse_repeated(line)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"this line is not an event: {error}") from error
+    except RecursionError as error:
+        raise BundleError(f"this line is not an event: it nests deeper than {REFERENCE_DEPTH} levels") from error
+    except ValueError as error:
+        raise BundleError(f"this line is not an event: {_wrong(error)}") from error
     if event.seq > U64_MAX:
         raise BundleError("this line is not an event: its seq is larger than 64 bits")
     return event
+
+
+def _wrong(error: ValueError) -> str:
+    unknown = _UNKNOWN_TYPE.fullmatch(str(error))
+    return f"its type '{unknown[1]}' is not known here" if unknown else wrong_json(error)
 
 
 def _refuse_repeated(line: bytes) -> None:

@@ -1,135 +1,53 @@
-"""What an archive may hold flows in with its members, files in a scratch folder or a refusal flow out."""
+"""The environment flows in, how large anything foreign may be flows out."""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from traces.bundle.errors import BundleError, reason
-from traces.bundle.paths import split_path
+import msgspec
+
+from traces.bundle.errors import BundleError
+
+PREFIX = "TRACESITE_MAX_"
+# The reference reads no document that nests deeper, so no higher value could mean anything.
+REFERENCE_DEPTH = 127
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How large an unpacked archive may become. Generous: they are there against bombs, not against long sessions."""
+class Limits(msgspec.Struct, frozen=True):
+    """Generous: against bombs, not against long sessions. The setting is `TRACESITE_MAX_` and the name."""
 
-    total_bytes: int = 20_000_000_000
+    upload_bytes: int = 5_000_000_000
+    unpacked_bytes: int = 20_000_000_000
     file_bytes: int = 2_000_000_000
-    entries: int = 1_000_000  # files and folders
-    depth: int = 16  # folders inside folders
+    files: int = 1_000_000  # folders count too
+    folder_depth: int = 16
+    path_bytes: int = 1024
     # A session repeats its history with every request, and zstd with a long window packs that 1,000 times and more.
     ratio: int = 10_000
     ratio_after_bytes: int = 256_000_000
+    manifest_bytes: int = 1_000_000
+    line_bytes: int = 64_000_000
+    payload_bytes: int = 512_000_000
+    json_depth: int = REFERENCE_DEPTH
+
+    def refusal(self, field: str, what: str) -> BundleError:
+        """The one way to refuse something: `what` is wrong, which limit says so, and what to do about it."""
+        said = f"{what}, the limit of {PREFIX}{field.upper()}"
+        return BundleError(said, hint="raise it and try again if you trust where this comes from")
 
 
 DEFAULT_LIMITS = Limits()
 
 
-class Member(NamedTuple):
-    """One file or folder of an archive; `chunks` has to be used up before the next member is asked for."""
-
-    name: str
-    is_folder: bool
-    size: int
-    chunks: Iterator[bytes]
+def limits_from(environment: Mapping[str, str]) -> Limits:
+    """The defaults with what the environment says instead; BundleError for what is no sensible number."""
+    said = {name: environment.get(PREFIX + name.upper(), "") for name in Limits.__struct_fields__}
+    return Limits(**{name: _number(name, text) for name, text in said.items() if text})
 
 
-class Budget:
-    """Counts what comes out of an archive and refuses to go on where a limit is passed."""
-
-    def __init__(self, limits: Limits, packed_bytes: int) -> None:
-        self.limits = limits
-        self.packed_bytes = packed_bytes
-        self.bytes = 0
-        self.entries = 0
-
-    def spend_bytes(self, count: int) -> None:
-        """Call for each piece as it is unpacked, before it is kept."""
-        self.bytes += count
-        limits = self.limits
-        if self.bytes > limits.total_bytes:
-            raise BundleError(f"it unpacks to more than {limits.total_bytes:,} bytes, the limit for an archive")
-        if self.bytes > max(limits.ratio_after_bytes, self.packed_bytes * limits.ratio):
-            raise BundleError(f"it unpacks to more than {limits.ratio:,} times its size, the limit for an archive")
-
-    def spend_entry(self) -> None:
-        """Call for each member and for each folder made."""
-        self.entries += 1
-        if self.entries > self.limits.entries:
-            raise BundleError(f"it holds more than {self.limits.entries:,} files and folders, the limit for an archive")
-
-    def check_file(self, name: str, size: int) -> None:
-        """Call with the size a file claims, and with the size it turns out to have."""
-        if size > self.limits.file_bytes:
-            raise BundleError(f"{name} is larger than {self.limits.file_bytes:,} bytes, the limit for a file")
-
-
-class Scratch:
-    """A new folder that members are unpacked into; all that lies in it was made here, so there are no links in it."""
-
-    def __init__(self, folder: Path, budget: Budget) -> None:
-        self.folder = folder
-        self.budget = budget
-        self._made = {""}
-
-    def unpack(self, members: Iterator[Member]) -> None:
-        """Writes every file; a member that cannot be trusted refuses the whole archive."""
-        for member in members:
-            self.budget.spend_entry()
-            names = self._names(member)
-            if names and not member.is_folder and not _is_junk(names):
-                self.budget.check_file(member.name, member.size)
-                self._write(member, names)
-
-    def _names(self, member: Member) -> list[str]:
-        path = member.name.rstrip("/") if member.is_folder else member.name
-        if path in {"", "."} and member.is_folder:
-            return []
-        names = split_path(path)
-        if len(names) > self.budget.limits.depth:
-            raise BundleError(f"{member.name} lies more than {self.budget.limits.depth} folders deep")
-        return names
-
-    def _write(self, member: Member, names: list[str]) -> None:
-        try:
-            with open(self._create(names), "wb") as file:
-                written = 0
-                for chunk in member.chunks:
-                    written += len(chunk)
-                    self.budget.check_file(member.name, written)
-                    file.write(chunk)
-        except (OSError, UnicodeEncodeError) as error:
-            raise _refusal(member.name, error) from error
-
-    def _create(self, names: list[str]) -> int:
-        folder = ""
-        for name in names[:-1]:
-            folder = f"{folder}/{name}"
-            self._make_folder(folder)
-        # O_EXCL: a second member of the same name is refused, not written over the first.
-        return os.open(f"{self.folder}{folder}/{names[-1]}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-
-    def _make_folder(self, folder: str) -> None:
-        if folder not in self._made:
-            self.budget.spend_entry()
-            os.mkdir(f"{self.folder}{folder}", 0o700)
-            self._made.add(folder)
-
-
-def _is_junk(names: list[str]) -> bool:
-    """What a Mac adds to every archive."""
-    return "__MACOSX" in names or names[-1] == ".DS_Store" or names[-1].startswith("._")
-
-
-def _refusal(name: str, error: OSError | UnicodeEncodeError) -> BundleError:
-    if isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError):
-        return BundleError(f"it holds {name} twice", hint="pack the bundle again")
-    if isinstance(error, UnicodeEncodeError):
-        return BundleError(f"the name {name!r} is not text", hint="pack the bundle again")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return BundleError("there is no room left to unpack it", hint="free some disk space and try again")
-    return BundleError(f"{name} cannot be unpacked: {reason(error)}")
+def _number(name: str, text: str) -> int:
+    most = REFERENCE_DEPTH if name == "json_depth" else 2**63 - 1
+    digits = text.replace("_", "").replace(",", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and 0 < int(digits) <= most):
+        raise BundleError(f"{PREFIX}{name.upper()} is {text!r}", hint=f"give a whole number from 1 to {most:,}")
+    return int(digits)

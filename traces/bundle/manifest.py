@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from traces.bundle.errors import BundleError
+from traces.bundle.errors import BundleError, wrong_json
+from traces.bundle.limits import REFERENCE_DEPTH
 
 MANIFEST_NAME = "manifest.json"
 LOG_NAME = "trace.jsonl"
@@ -33,8 +34,11 @@ def read_manifest(data: bytes) -> Manifest:
         # Strict UTF-8 first: msgspec does not look into the fields that it skips, the client does.
         manifest = msgspec.json.decode(data.decode(), type=Manifest)
         repeated = _repeated_field(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BundleError(f"it is not a manifest: {error}", where=MANIFEST_NAME) from error
+    except RecursionError as error:
+        what = f"it is not a manifest: it nests deeper than {REFERENCE_DEPTH} levels"
+        raise BundleError(what, where=MANIFEST_NAME) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BundleError(f"it is not a manifest: {wrong_json(error)}", where=MANIFEST_NAME) from error
     if repeated:
         raise BundleError(f"it is not a manifest: field `{repeated}` is there twice", where=MANIFEST_NAME)
     return manifest

@@ -13,17 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from traces.bundle.errors import BundleError, reason
+from traces.bundle.limits import DEFAULT_LIMITS, Limits
 
-PATH_BYTES = 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that nobody writes to must not wait.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def split_path(path: str) -> list[str]:
+def split_path(path: str, limits: Limits = DEFAULT_LIMITS) -> list[str]:
     """The names on a relative path, refusing every spelling that could lead out of the folder it belongs to."""
-    if len(path.encode(errors="surrogatepass")) > PATH_BYTES:
-        raise BundleError(f"the path {path[:40]!r}… is longer than {PATH_BYTES} bytes")
+    if len(path.encode(errors="surrogatepass")) > limits.path_bytes:
+        raise limits.refusal("path_bytes", f"the path {path[:40]!r}… is longer than {limits.path_bytes:,} bytes")
     if not path or path.endswith("/"):
         raise BundleError(f"{path!r} does not name a file")
     if "\0" in path or "\\" in path:
@@ -37,10 +37,10 @@ def split_path(path: str) -> list[str]:
 
 
 @contextmanager
-def open_inside(root: Path, path: str) -> Iterator[int]:
+def open_inside(root: Path, path: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[int]:
     """A descriptor of the regular file at this path below `root`."""
     try:
-        file = _open(root, split_path(path))
+        file = _open(root, split_path(path, limits))
     except (OSError, UnicodeEncodeError) as error:
         raise _refusal(path, error) from error
     try:
@@ -75,12 +75,12 @@ def _refusal(path: str, error: OSError | UnicodeEncodeError) -> BundleError:
     return BundleError(f"{path} cannot be read: {reason(error)}")
 
 
-def read_inside(root: Path, path: str, limit: int) -> bytes:
-    """The whole file, when it is not larger than `limit`."""
-    with open_inside(root, path) as file:
-        size = os.fstat(file).st_size
-        if size > limit:
-            raise BundleError(f"{path} has {size:,} bytes; files above {limit:,} bytes are not read")
+def read_inside(root: Path, path: str, limits: Limits, field: str) -> bytes:
+    """The whole file, when it is not larger than this field of the limits says."""
+    with open_inside(root, path, limits) as file:
+        size, most = os.fstat(file).st_size, getattr(limits, field)
+        if size > most:
+            raise limits.refusal(field, f"{path} has {size:,} bytes and is not read: that is more than {most:,}")
         return _read(file, size, path)
 
 
@@ -94,7 +94,7 @@ def _read(file: int, size: int, path: str) -> bytes:
     return data
 
 
-def size_inside(root: Path, path: str) -> int:
+def size_inside(root: Path, path: str, limits: Limits = DEFAULT_LIMITS) -> int:
     """How many bytes the file has, without reading it."""
-    with open_inside(root, path) as file:
+    with open_inside(root, path, limits) as file:
         return os.fstat(file).st_size

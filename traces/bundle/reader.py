@@ -8,13 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from traces.bundle.depth import nests_deeper
 from traces.bundle.errors import BundleError, reason
+from traces.bundle.limits import DEFAULT_LIMITS, REFERENCE_DEPTH, Limits
 from traces.bundle.manifest import LOG_NAME, MANIFEST_NAME, Manifest, read_manifest
 from traces.bundle.paths import open_inside, read_inside, size_inside
-
-MANIFEST_BYTES = 1_000_000
-LINE_BYTES = 256_000_000
-PAYLOAD_BYTES = 2_000_000_000
 
 # What the client's language calls white space; Python's own list has four separators more.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -31,23 +29,24 @@ class Line(NamedTuple):
 class Bundle:
     """A recording in a folder. Nothing is read before it is asked for, and no file outside the folder ever."""
 
-    def __init__(self, path: Path | str, name: str = "") -> None:
+    def __init__(self, path: Path | str, name: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
         self.path = Path(path)
+        self.limits = limits
         self.name = name or self.path.name or str(self.path)
 
     @cached_property
     def manifest(self) -> Manifest:
         """What `manifest.json` says."""
         try:
-            return read_manifest(read_inside(self.path, MANIFEST_NAME, MANIFEST_BYTES))
+            return read_manifest(read_inside(self.path, MANIFEST_NAME, self.limits, "manifest_bytes"))
         except BundleError as error:
             raise self._here(error) from error
 
     def lines(self) -> Iterator[Line]:
         """The lines of the log that are not empty, one by one; numbers count the empty ones too."""
         try:
-            with open_inside(self.path, LOG_NAME) as file, os.fdopen(file, "rb", closefd=False) as log:
-                yield from read_lines(log)
+            with open_inside(self.path, LOG_NAME, self.limits) as file, os.fdopen(file, "rb", closefd=False) as log:
+                yield from read_lines(log, self.limits)
         except OSError as error:
             raise BundleError(f"{LOG_NAME} cannot be read: {reason(error)}", where=self.name) from error
         except BundleError as error:
@@ -56,14 +55,22 @@ class Bundle:
     def payload(self, path: str) -> bytes:
         """The bytes of a payload, by the path that an event names."""
         try:
-            return read_inside(self.path, path, PAYLOAD_BYTES)
+            data = read_inside(self.path, path, self.limits, "payload_bytes")
+            self._check_depth(path, data)
         except BundleError as error:
             raise self._here(error) from error
+        return data
+
+    def _check_depth(self, path: str, data: bytes) -> None:
+        """Counting takes its time, and the reducer has the reference's limit anyway: only for a lower one."""
+        most = self.limits.json_depth
+        if most < REFERENCE_DEPTH and nests_deeper(data, most):
+            raise self.limits.refusal("json_depth", f"{path} nests deeper than {most} levels")
 
     def payload_size(self, path: str) -> int:
         """How many bytes a payload has."""
         try:
-            return size_inside(self.path, path)
+            return size_inside(self.path, path, self.limits)
         except BundleError as error:
             raise self._here(error) from error
 
@@ -72,13 +79,15 @@ class Bundle:
         return BundleError(error.what, where=place, hint=error.hint)
 
 
-def read_lines(log: BinaryIO) -> Iterator[Line]:
+def read_lines(log: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[Line]:
     """Splits at line feeds only and drops one carriage return before each, as the client does."""
     number = 0
-    while raw := log.readline(LINE_BYTES + 1):
+    while raw := log.readline(limits.line_bytes + 1):
         number += 1
-        if len(raw) > LINE_BYTES:
-            raise BundleError(f"line {number} is longer than {LINE_BYTES:,} bytes", where=LOG_NAME)
+        if len(raw) > limits.line_bytes:
+            raise limits.refusal(
+                "line_bytes", f"line {number} of {LOG_NAME} is longer than {limits.line_bytes:,} bytes"
+            )
         complete = raw.endswith(b"\n")
         data = raw[:-1].removesuffix(b"\r") if complete else raw
         if not _is_blank(data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from traces.bundle.errors import BundleError
-from traces.bundle.limits import Member
+from traces.bundle.scratch import Member
 
 BLOCK = 512
 CHUNK = 256 * 1024
@@ -88,7 +88,7 @@ def _padded(size: int) -> int:
 
 def _bounded(size: int) -> int:
     if size > META_BYTES:
-        raise BundleError(f"it holds a name longer than {META_BYTES:,} bytes")
+        raise BundleError(f"it holds a name longer than {META_BYTES:,} bytes", hint="pack plain files and folders only")
     return size
 
 

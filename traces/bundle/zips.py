@@ -12,11 +12,12 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
 from traces.bundle.errors import BundleError
-from traces.bundle.limits import Budget, Member
+from traces.bundle.scratch import Budget, Member
 
 CHUNK = 256 * 1024
 _ENTRY = b"PK\x01\x02"
 _DIRECTORY_BYTES = 512_000_000
+_PACK_FEWER = "pack one bundle at a time"
 _MADE_ON_DOS = 0
 _ENCRYPTED = 0x1
 # OSError: a damaged offset makes it seek to before the start of the file.
@@ -55,10 +56,9 @@ class _DirectoryGuard(io.BufferedReader):
         if self.opened:
             return super().read(size)
         if size is not None and size > _DIRECTORY_BYTES:
-            raise BundleError(f"its list of files has more than {_DIRECTORY_BYTES:,} bytes")
+            raise BundleError(f"its list of files has more than {_DIRECTORY_BYTES:,} bytes", hint=_PACK_FEWER)
         data = super().read(size)
-        if data.count(_ENTRY) > self.budget.limits.entries:
-            raise BundleError(f"it holds more than {self.budget.limits.entries:,} files, the limit for an archive")
+        self.budget.check_count(data.count(_ENTRY))
         return data
 
 

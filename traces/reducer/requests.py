@@ -76,7 +76,7 @@ def _raw_items(data: bytes) -> list[msgspec.Raw] | None:
     """The new items between the unchanged head and the unchanged tail; None if this is not what stands there."""
     try:
         raw = _items_decoder.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return None if not raw or bytes(raw[0]) != b"null" or too_deep(b"[" + data) else raw
 
@@ -85,7 +85,7 @@ def _raw_tail(data: bytes) -> list[msgspec.Raw] | None:
     try:
         fields = _body_decoder.decode(data)
         raw = [] if fields.input is msgspec.UNSET else _items_decoder.decode(fields.input)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     if fields.previous_response_id is not None or not raw or bytes(raw[0]) != b"null" or not _sound(data):
         return None

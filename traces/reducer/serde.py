@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
+from traces.bundle.errors import wrong_json
 from traces.reducer.errors import ReductionError
 
 MAX_DEPTH = 127
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[{\]}]")
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
 _EXPONENT = re.compile(r"[eE]([+-]?)")
 
 
@@ -55,21 +56,29 @@ def too_deep(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", data)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            return True
+    for outside in _bare(data).split(b'"')[::2]:
+        for bracket in outside:
+            depth += 1 if bracket in b"[{" else -1
+            if depth > MAX_DEPTH:
+                return True
     return False
+
+
+def _bare(data: bytes) -> bytes:
+    """The brackets of a JSON document and the quotes around its strings; a pattern takes four times as long."""
+    return data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHERS)
 
 
 def decode(data: bytes) -> Any:
     """Reads a JSON document; raises ValueError where the reference refuses it."""
     try:
         value = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"no JSON: {wrong_json(error)}") from error
     if too_deep(data):
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        raise ValueError(TOO_DEEP)
     return value
 
 
@@ -77,8 +86,10 @@ def check(data: bytes) -> None:
     """Refuses what is no JSON at all; a document that nobody reads may nest deep and hold half surrogate pairs."""
     try:
         json.loads(data.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    except ValueError as error:
+        raise ValueError(f"no JSON: {wrong_json(error)}") from error
 
 
 def _no_constant(name: str) -> None:

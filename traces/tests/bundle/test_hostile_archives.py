@@ -104,7 +104,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_a_name_no_file_system_takes(tmp_path: Path, kind: str) -> None:
     assert "file name too long" in refused(tmp_path, KINDS[kind](BUNDLE | {"n" * 300: b""}))
-    assert "longer than 1024 bytes" in refused(tmp_path, KINDS[kind](BUNDLE | {"n/" * 600 + "n": b""}))
+    assert "longer than 1,024 bytes" in refused(tmp_path, KINDS[kind](BUNDLE | {"n/" * 600 + "n": b""}))
 
 
 # Members
@@ -163,7 +163,7 @@ def test_a_packing_method_that_is_not_read(tmp_path: Path, method: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bomb(tmp_path: Path, kind: str) -> None:
     data = KINDS[kind](BUNDLE | {"payloads/9.json": bytes(2_000_000)})
-    assert "more than 500,000 bytes" in refused(tmp_path, data, Limits(total_bytes=500_000))
+    assert "more than 500,000 bytes" in refused(tmp_path, data, Limits(unpacked_bytes=500_000))
     assert "payloads/9.json is larger than 500,000" in refused(tmp_path, data, Limits(file_bytes=500_000))
     if kind in {"zip", "tar.gz", "tar.zst"}:
         assert "more than 20 times its size" in refused(tmp_path, data, Limits(ratio=20, ratio_after_bytes=100_000))
@@ -172,12 +172,12 @@ def test_a_bomb(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_too_many_files(tmp_path: Path, kind: str) -> None:
     data = KINDS[kind](BUNDLE | below("payloads", {f"{number}x": b"" for number in range(100)}))
-    assert "more than 50 files" in refused(tmp_path, data, Limits(entries=50))
+    assert "more than 50 files" in refused(tmp_path, data, Limits(files=50))
 
 
 def test_folders_count_too(tmp_path: Path) -> None:
     data = pack_tar(BUNDLE | {f"{number}/a/b/c/d": b"" for number in range(20)})
-    assert "more than 50 files" in refused(tmp_path, data, Limits(entries=50))
+    assert "more than 50 files" in refused(tmp_path, data, Limits(files=50))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -190,7 +190,7 @@ def test_a_long_list_of_files_is_refused_before_it_is_kept(tmp_path: Path) -> No
     directory = (entry[:28] + b"\x01\x00" + entry[30:46] + b"x") * 200_000
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
     tracemalloc.start()
-    sentence = refused(tmp_path, b"PK\x03\x04" + directory + end, Limits(entries=100_000))
+    sentence = refused(tmp_path, b"PK\x03\x04" + directory + end, Limits(files=100_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert "more than 100,000 files" in sentence
@@ -212,7 +212,7 @@ def test_a_window_that_needs_a_gigabyte(tmp_path: Path) -> None:
 
 def test_endless_zeros_behind_the_end(tmp_path: Path) -> None:
     data = gzip.compress(pack_tar(BUNDLE) + bytes(3_000_000))
-    assert "more than 1,000,000 bytes" in refused(tmp_path, data, Limits(total_bytes=1_000_000))
+    assert "more than 1,000,000 bytes" in refused(tmp_path, data, Limits(unpacked_bytes=1_000_000))
 
 
 # Damage

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traces.bundle import reader
 from traces.bundle.errors import BundleError
+from traces.bundle.limits import Limits
 from traces.bundle.paths import split_path
 from traces.bundle.reader import Bundle, find_bundles, read_lines
 from traces.tests.bundle.packing import BUNDLE, Files
@@ -72,10 +72,11 @@ def test_a_line_without_an_end_is_told_apart() -> None:
     assert [line.complete for line in read_lines(io.BytesIO(b"{}\n{}"))] == [True, False]
 
 
-def test_an_endless_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "LINE_BYTES", 100)
-    with pytest.raises(BundleError, match="line 2 is longer than 100 bytes"):
-        list(read_lines(io.BytesIO(b"{}\n" + b"{" * 1000)))
+def test_an_endless_line_is_refused() -> None:
+    with pytest.raises(
+        BundleError, match=r"line 2 of trace\.jsonl is longer than 100 bytes, the limit of TRACESITE_MAX"
+    ):
+        list(read_lines(io.BytesIO(b"{}\n" + b"{" * 1000), Limits(line_bytes=100)))
 
 
 def test_the_log_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
@@ -168,10 +169,18 @@ def test_the_bundle_itself_may_be_reached_by_a_link(bundle: Bundle, tmp_path: Pa
     assert Bundle(tmp_path / "by link").payload("payloads/2.json") == b"{}"
 
 
-def test_a_payload_beyond_the_limit(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "PAYLOAD_BYTES", 100)
-    with pytest.raises(BundleError, match=r"payloads/1\.json has \d+ bytes"):
-        bundle.payload("payloads/1.json")
+def test_a_payload_beyond_the_limit(bundle: Bundle) -> None:
+    with pytest.raises(
+        BundleError, match=r"payloads/1\.json has \d+ bytes .* more than 100, the limit of TRACESITE_MAX"
+    ):
+        Bundle(bundle.path, limits=Limits(payload_bytes=100)).payload("payloads/1.json")
+
+
+def test_a_payload_deeper_than_a_lowered_limit(bundle: Bundle) -> None:
+    (bundle.path / "deep.json").write_bytes(b'{"text":"[[[[[[","deep":' + b"[" * 9 + b"]" * 9 + b"}")
+    assert Bundle(bundle.path, limits=Limits(json_depth=10)).payload("deep.json")
+    with pytest.raises(BundleError, match="nests deeper than 9 levels, the limit of TRACESITE_MAX_JSON_DEPTH"):
+        Bundle(bundle.path, limits=Limits(json_depth=9)).payload("deep.json")
 
 
 def test_short_reads_are_continued(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,16 @@ def test_a_response_that_comes_in_between_is_compared_with_nothing(session: Sess
     assert session.asked("I2") == [3, 5]
 
 
+def test_a_response_in_between_is_not_found_by_the_next_compaction_of_schema_2(old: Session, new: Session) -> None:
+    for session in (old, new):
+        session.ask("I1", HI)
+        session.install("C1", [HI], [SUMMARY])
+        session.complete("I1", assistant("late"))
+        session.install("C2", [HI, assistant("late")], [])
+    assert old.object("compactions", "C2")["input_item_ids"] == ["conversation_item:1", "conversation_item:4"]
+    assert new.object("compactions", "C2")["input_item_ids"] == ["conversation_item:1", "conversation_item:5"]
+
+
 def test_requests_that_start_later_do_not_count(session: Session) -> None:
     session.install("C1", [], [])
     session.shorten("C1", "R1")

@@ -52,6 +52,13 @@ def test_an_item_that_moves_keeps_its_id(session: Session) -> None:
     assert session.asked("I2") == [3, 2, 1]
 
 
+def test_an_item_that_moved_may_also_stay_in_schema_1_only(old: Session, new: Session) -> None:
+    for session in (old, new):
+        session.ask("I1", HI, MORE, MORE)
+        session.ask("I2", MORE, MORE)
+    assert (old.asked("I2"), new.asked("I2")) == ([2, 2], [2, 3])
+
+
 def test_an_item_that_was_left_out_comes_back_as_another(session: Session) -> None:
     session.ask("I1", HI, MORE)
     session.ask("I2", HI)
@@ -153,6 +160,25 @@ def test_two_calls_may_produce_one_item(new: Session) -> None:
     new.complete("I2", assistant("a", id="m1"))
     assert new.answered("I2") == [2]
     assert [producer["inference_call_id"] for producer in new.items(2)[0]["produced_by"]] == ["I1", "I2"]
+
+
+def test_schema_2_compares_with_the_outputs_of_the_latest_call_alone(old: Session, new: Session) -> None:
+    for session in (old, new):
+        session.ask("I1", HI)
+        session.ask("I2", MORE)
+        session.complete("I1", assistant("a"))
+        session.complete("I2", assistant("b"))
+        session.ask("I3", HI, assistant("a"), MORE, assistant("b"))
+    assert (old.asked("I3"), new.asked("I3")) == ([5, 3, 2, 4], [5, 6, 2, 4])
+
+
+def test_a_second_end_takes_the_outputs_of_the_first_away_in_schema_2(old: Session, new: Session) -> None:
+    for session in (old, new):
+        session.ask("I1", HI)
+        session.fail("I1", "broken", assistant("a"))
+        session.cancel("I1", "late", assistant("b"))
+        session.ask("I2", HI, assistant("a"), assistant("b"))
+    assert (old.asked("I2"), new.asked("I2")) == ([1, 2, 3], [1, 4, 3])
 
 
 # --- kinds of items ---------------------------------------------------------------------------------------------------

@@ -65,6 +65,20 @@ def test_a_tool_finds_the_items_its_thread_has_shown(session: Session) -> None:
     assert links(session, "c2") == (["conversation_item:3"], ["conversation_item:5"])
 
 
+def test_items_come_by_id_in_schema_1_and_as_they_were_made_in_schema_2(old: Session, new: Session) -> None:
+    for session in (old, new):
+        session.ask(
+            "I1", *(user(str(number)) for number in range(8)), call("c1"), call("c1"), output("c1"), output("c1")
+        )
+        session.tool("c1", "web")
+    ninth, tenth, outputs = (
+        "conversation_item:9",
+        "conversation_item:10",
+        ["conversation_item:11", "conversation_item:12"],
+    )
+    assert (links(old), links(new)) == (([tenth, ninth], outputs), ([ninth, tenth], outputs))
+
+
 def test_items_of_other_threads_count_only_after_the_start(session: Session) -> None:
     session.child()
     session.turn("T2")
