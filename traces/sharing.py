@@ -2,14 +2,20 @@
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 
 from traces.models import Rollout, Upload
-from traces.models.rollouts import RolloutQuerySet
+from traces.models.rollouts import UNDO, RolloutQuerySet
 
 
 def rollouts_for(request: HttpRequest) -> RolloutQuerySet:
     """The rollouts that this request may see."""
-    return Rollout.objects.all()
+    return Rollout.objects.visible()
+
+
+def undoable_for(request: HttpRequest) -> RolloutQuerySet:
+    """The rollouts that this request may bring back: deleted a moment ago."""
+    return Rollout.objects.filter(deleted_at__gte=timezone.now() - UNDO)
 
 
 def rollout_for(request: HttpRequest, public_id: str) -> Rollout:

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, close_old_connections
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, OperationalError, close_old_connections, transaction
 
 from traces.bundle.archives import open_bundles
 from traces.bundle.errors import BundleError, reason
+from traces.bundle.leftovers import sweep
 from traces.bundle.reader import Bundle
 from traces.ingest import Ingested, ingest_bundle
-from traces.models import Upload
+from traces.models import Pack, Rollout, Upload
 from traces.models.fields import plain
+from traces.models.pieces import lock_store
 from traces.reducer import ReductionError
 
 log = logging.getLogger(__name__)
@@ -63,7 +66,7 @@ def reduce_upload(upload: Upload) -> None:
     """Brings an upload into rows, or says in a sentence why that cannot be."""
     upload.verdicts, upload.error = [], ""
     try:
-        with open_bundles(upload.path, folder("scratch"), name=upload.name) as bundles:
+        with open_bundles(upload.path, folder("scratch"), settings.TRACESITE_LIMITS, upload.name) as bundles:
             _reduce_all(upload, bundles)
     except REFUSALS as error:
         upload.error = f"{error}."
@@ -71,7 +74,9 @@ def reduce_upload(upload: Upload) -> None:
         upload.error = f"{upload.name} cannot be read: {reason(error)}."
     upload.state = Upload.State.DONE if upload.verdicts else Upload.State.FAILED
     upload.save()
-    upload.path.unlink(missing_ok=True)
+    if upload.state == Upload.State.DONE:
+        # A failed one keeps its bytes: it can be tried again, until somebody deletes it.
+        upload.path.unlink(missing_ok=True)
 
 
 def _reduce_all(upload: Upload, bundles: list[Bundle]) -> None:
@@ -83,6 +88,8 @@ def _reduce_all(upload: Upload, bundles: list[Bundle]) -> None:
     for index, bundle in enumerate(bundles):
         before = sum(counts[:index])
         try:
+            if not counts[index]:
+                check_log(bundle)
             upload.verdicts.append(verdict(ingest_bundle(bundle, upload, Teller(upload, before))))
         except REFUSALS as error:
             sentences.append(f"{error}.")
@@ -95,6 +102,12 @@ def count_events(bundle: Bundle) -> int:
         return sum(1 for _ in bundle.lines())
     except BundleError:
         return 0
+
+
+def check_log(bundle: Bundle) -> None:
+    """A log that cannot be read to its end is refused before anything of it becomes a row."""
+    for _ in bundle.lines():
+        pass
 
 
 def verdict(ingested: Ingested) -> dict[str, str]:
@@ -160,7 +173,8 @@ class Queue:
             log.exception("the upload queue could not reach the database")
 
     def work(self) -> None:
-        """Takes waiting uploads until there are none."""
+        """Takes waiting uploads until there are none; what was deleted long enough ago makes room first."""
+        Rollout.objects.purge_expired()
         while (upload := Upload.objects.take()) is not None:
             self._work_on(upload)
 
@@ -183,6 +197,12 @@ def tidy() -> None:
     Upload.objects.filter(state=Upload.State.RECEIVING).delete()
     for part in folder("uploads").glob("*.part"):
         part.unlink(missing_ok=True)
+    sweep(folder("scratch"))
+    with transaction.atomic():
+        # Whoever writes a pack's file holds this lock until its row is there.
+        lock_store()
+        for name in list(Pack.objects.orphans()):
+            default_storage.delete(name)
 
 
 queue = Queue()

@@ -7,7 +7,7 @@ import msgspec
 
 from traces.bundle.manifest import Manifest
 from traces.bundle.reader import Bundle
-from traces.ingest.reading import Reading, first_link
+from traces.ingest.reading import CHAIN_BYTES, Reading, first_link
 from traces.models import Rollout
 from traces.models.fields import key, moment
 
@@ -61,8 +61,11 @@ def holds(rollout: Rollout, events: int, link: str) -> bool:
     """Whether a rollout begins with these events."""
     if events == 0:
         return first_link(msgspec.convert(rollout.manifest, Manifest)).hex() == link
-    chains = rollout.log.order_by("line").values_list("chain", flat=True)[events - 1 : events]
-    return any(bytes(chain).hex() == link for chain in chains)
+    block = rollout.blocks.filter(before__lt=events).order_by("-before").first()
+    if block is None:
+        return False
+    at = (events - 1 - block.before) * CHAIN_BYTES
+    return bytes(block.chains)[at : at + CHAIN_BYTES].hex() == link
 
 
 def blank(manifest: Manifest, branch: int) -> Rollout:

@@ -49,8 +49,7 @@ class Place:
     title: str = ""
     end_event: str = ""
     said: str = ""
-    # Its row, and a hash of what the row says.
-    pk: int | None = None
+    # A hash of what its row says.
     written: int = 0
 
     @property

@@ -59,7 +59,8 @@ class Reduction:
         self.touched: dict[Section, set[str]] = defaultdict(set)
         self.nodes: set[Key] = set()
         self.differences: list[Difference] = []
-        self.bodies: dict[str, Body] = {}
+        # Payloads that are new, each with the line that names it.
+        self.bodies: dict[str, tuple[Body, int]] = {}
         self.outline.moved.clear()
 
     def take(self, entry: Entry) -> None:
@@ -71,7 +72,7 @@ class Reduction:
         for body in fresh:
             in_graph = known.get(body.ref.raw_payload_id)
             if in_graph is None or in_graph == body.ref:
-                self.bodies[body.ref.raw_payload_id] = body
+                self.bodies[body.ref.raw_payload_id] = body, entry.line
 
     def _apply(self, entry: Entry) -> None:
         event = entry.event

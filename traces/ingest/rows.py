@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.db import models
 
 from traces.bundle.events import (
     CodexTurnEnded,
@@ -15,11 +14,12 @@ from traces.bundle.events import (
 )
 from traces.bundle.events import Event as BundleEvent
 from traces.ingest.outline import SECTIONS, Place
-from traces.ingest.reading import Body, Entry, Glimpse
+from traces.ingest.reading import Entry, Glimpse
 from traces.ingest.reduction import Reduction
+from traces.ingest.tables import Values
 from traces.ingest.titles import title_of
-from traces.models import ConversationItem, Event, InteractionEdge, Node, Payload, Rollout, TerminalSession
-from traces.models.fields import BIGGEST, key, number, plain
+from traces.models import Node
+from traces.models.fields import BIGGEST, key, number, pack, plain
 
 _SUBJECTS = {
     "inference_call_id": Node.Kind.INFERENCE_CALL,
@@ -28,6 +28,22 @@ _SUBJECTS = {
     "compaction_id": Node.Kind.COMPACTION,
 }
 TYPE_LENGTH = 60
+# What stands in the rows below, in this order.
+NODE = (
+    "kind", "object_id", "revision", "data", "parent", "position", "depth", "number", "thread_id", "title", "status",
+    "started_at_ms", "started_seq", "ended_at_ms", "ended_seq", "evidence", "evidence_event", "evidence_seq",
+    "evidence_text", "late_event", "late_seq", "late_text", "late_items",
+)  # fmt: skip
+ITEM = (
+    "item_id", "ordinal", "thread_id", "position", "role", "channel", "kind", "call_id", "between_agents", "data",
+    "revision",
+)  # fmt: skip
+EDGE = ("edge_id", "kind", "data", "revision")
+TERMINAL = ("terminal_id", "thread_id", "data", "revision")
+EVENT = (
+    "rollout", "line", "seq", "wall_time_ms", "type", "thread_id", "codex_turn_id", "object_kind", "object_id",
+    "start", "size",
+)  # fmt: skip
 _TURNS = (CodexTurnStarted, CodexTurnEnded)
 _THREADS = (ThreadStarted, ThreadEnded, ThreadResumed)
 
@@ -43,48 +59,43 @@ class Ending:
     ended_seq: int | None
 
 
-def node_row(rollout: Rollout, place: Place, reduction: Reduction, revision: int) -> Node | None:
-    """The row of a place; None when its row says all this already."""
+def node_row(place: Place, reduction: Reduction, parent: int | None, revision: int) -> Values | None:
+    """The row of a place, see NODE; None when its row says all this already."""
     data = reduction.reducer.object(SECTIONS[place.kind], place.object_id)
     data.pop("conversation_item_ids", None)
     data.pop("request_item_ids", None)
-    row = _node(rollout, place, reduction, data)
-    row.data = msgspec.Raw(msgspec.json.encode(data))
-    said = hash((*(row.serializable_value(name) for name in NODE_COLUMNS), bytes(row.data)))
+    facts = _facts(place, reduction, data, parent)
+    body = msgspec.json.encode(data)
+    said = hash((facts, body))
     if said == place.written:
         return None
     place.written = said
-    row.revision = revision
-    return row
+    return (place.kind, key(place.object_id), revision, pack(body), *facts)
 
 
-def _node(rollout: Rollout, place: Place, reduction: Reduction, data: dict[str, Any]) -> Node:
+def _facts(place: Place, reduction: Reduction, data: dict[str, Any], parent: int | None) -> Values:
     graph = reduction.graph
     value = getattr(graph, SECTIONS[place.kind])[place.object_id]
     ending = _ending(place, data)
-    row = Node(
-        rollout=rollout,
-        kind=place.kind,
-        object_id=key(place.object_id),
-        parent_id=place.parent.pk if place.parent else None,
-        position=place.position,
-        depth=place.depth,
-        number=place.number,
-        thread_id=key(data.get("thread_id", "")),
-        status=ending.status,
-        evidence=ending.evidence,
-        evidence_event=place.end_event if ending.ended_seq is not None else "",
-        evidence_seq=number(ending.ended_seq),
-        evidence_text=plain(place.said),
-        started_at_ms=ending.started_at_ms,
-        started_seq=min(place.started_seq, BIGGEST),
-        ended_at_ms=ending.ended_at_ms,
-        ended_seq=number(ending.ended_seq),
-        title=plain(place.title or title_of(place.kind, value, graph)),
+    return (
+        parent,
+        place.position,
+        place.depth,
+        place.number,
+        key(data.get("thread_id", "")),
+        plain(place.title or title_of(place.kind, value, graph)),
+        ending.status,
+        ending.started_at_ms,
+        min(place.started_seq, BIGGEST),
+        ending.ended_at_ms,
+        number(ending.ended_seq),
+        *(_inference_evidence if place.kind == Node.Kind.INFERENCE_CALL else _plain_evidence)(place, reduction, ending),
     )
-    if place.kind == Node.Kind.INFERENCE_CALL:
-        _inference_evidence(row, place, reduction)
-    return row
+
+
+def _plain_evidence(place: Place, _: Reduction, ending: Ending) -> Values:
+    event = place.end_event if ending.ended_seq is not None else ""
+    return (ending.evidence, event, number(ending.ended_seq), plain(place.said), "", None, "", 0)
 
 
 def _ending(place: Place, data: dict[str, Any]) -> Ending:
@@ -105,84 +116,62 @@ def _evidence(place: Place, status: str) -> str:
     return Node.Evidence.OBSERVED
 
 
-def _inference_evidence(row: Node, place: Place, reduction: Reduction) -> None:
+def _inference_evidence(place: Place, reduction: Reduction, _: Ending) -> Values:
     known = reduction.reducer.evidence[place.object_id]
-    row.evidence = known.kind
-    row.evidence_seq = number(known.seq)
-    row.evidence_event = known.event or ""
-    row.evidence_text = plain(known.text)
-    row.late_event = known.late_event or ""
-    row.late_seq = number(known.late_seq)
-    row.late_text = plain(known.late_text)
-    row.late_items = known.late_items
-
-
-def item_row(rollout: Rollout, data: dict[str, Any], position: int | None, revision: int) -> ConversationItem:
-    """The row of a conversation item."""
-    return ConversationItem(
-        rollout=rollout,
-        item_id=key(data["item_id"]),
-        ordinal=int(data["item_id"].rpartition(":")[2]),
-        thread_id=key(data["thread_id"]),
-        position=position,
-        role=data["role"],
-        channel=data["channel"] or "",
-        kind=data["kind"],
-        call_id=key(data["call_id"]),
-        data=data,
-        revision=revision,
+    return (
+        known.kind,
+        known.event or "",
+        number(known.seq),
+        plain(known.text),
+        known.late_event or "",
+        number(known.late_seq),
+        plain(known.late_text),
+        known.late_items,
     )
 
 
-def edge_row(rollout: Rollout, data: dict[str, Any], revision: int) -> InteractionEdge:
-    """The row of an edge."""
-    return InteractionEdge(
-        rollout=rollout, edge_id=key(data["edge_id"]), kind=data["kind"], data=data, revision=revision
+def item_row(data: dict[str, Any], position: int | None, revision: int) -> Values:
+    """The row of a conversation item, see ITEM."""
+    return (
+        key(data["item_id"]),
+        int(data["item_id"].rpartition(":")[2]),
+        key(data["thread_id"]),
+        position,
+        data["role"],
+        data["channel"] or "",
+        data["kind"],
+        key(data["call_id"]),
+        bool(data.get("agent_message")),
+        pack(msgspec.json.encode(data)),
+        revision,
     )
 
 
-def terminal_row(rollout: Rollout, data: dict[str, Any], revision: int) -> TerminalSession:
-    """The row of a terminal."""
-    return TerminalSession(
-        rollout=rollout,
-        terminal_id=key(data["terminal_id"]),
-        thread_id=key(data["thread_id"]),
-        data=data,
-        revision=revision,
-    )
+def edge_row(data: dict[str, Any], revision: int) -> Values:
+    """The row of an edge, see EDGE."""
+    return key(data["edge_id"]), data["kind"], pack(msgspec.json.encode(data)), revision
 
 
-def payload_row(body: Body, in_graph: bool) -> Payload:
-    """The row of a payload with its body; whose rollout's it is, the writer says."""
-    row = Payload(
-        raw_payload_id=key(body.ref.raw_payload_id),
-        kind=body.ref.kind.type,
-        path=plain(body.ref.path),
-        missing=plain(body.missing),
-        in_graph=in_graph,
-    )
-    if body.content is not None:
-        row.fill(body.content, body.sha256)
-    return row
+def terminal_row(data: dict[str, Any], revision: int) -> Values:
+    """The row of a terminal, see TERMINAL."""
+    return key(data["terminal_id"]), key(data["thread_id"]), pack(msgspec.json.encode(data)), revision
 
 
-def event_row(rollout: Rollout, entry: Entry) -> Event:
-    """The row of a line."""
+def event_row(rollout: int, entry: Entry) -> Values:
+    """The row of a line, see EVENT."""
     said = entry.event or entry.glimpse or Glimpse()
-    row = Event(
-        rollout=rollout,
-        line=entry.line,
-        seq=number(said.seq),
-        wall_time_ms=number(said.wall_time_unix_ms),
-        type=plain(said.type)[:TYPE_LENGTH],
-        thread_id=key(said.thread_id),
-        codex_turn_id=key(said.codex_turn_id),
-        body=entry.data,
-        chain=entry.chain,
+    return (
+        rollout,
+        entry.line,
+        number(said.seq),
+        number(said.wall_time_unix_ms),
+        plain(said.type)[:TYPE_LENGTH],
+        key(said.thread_id),
+        key(said.codex_turn_id),
+        *(subject(entry.event) if entry.event is not None else ("", "")),
+        entry.start,
+        len(entry.data),
     )
-    if entry.event is not None:
-        row.object_kind, row.object_id = subject(entry.event)
-    return row
 
 
 def subject(event: BundleEvent) -> tuple[str, str]:
@@ -194,13 +183,3 @@ def subject(event: BundleEvent) -> tuple[str, str]:
         return Node.Kind.THREAD, key(payload.thread_id)
     found = ((kind, getattr(payload, name, None)) for name, kind in _SUBJECTS.items())
     return next(((kind, key(object_id)) for kind, object_id in found if object_id), ("", ""))
-
-
-def columns(model: type[models.Model], *without: str) -> list[str]:
-    """The columns of a model that a changed object may change."""
-    return [
-        field.attname for field in model._meta.concrete_fields if not field.primary_key and field.name not in without
-    ]
-
-
-NODE_COLUMNS = columns(Node, "rollout", "revision", "data")

@@ -1,36 +1,32 @@
 """A reduction and the entries it took since the last time flow in, rows flow out, all in one transaction or none."""
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+import msgspec
+from django.db import IntegrityError, transaction
 
+from traces.bundle.manifest import MANIFEST_NAME
+from traces.bundle.paths import read_inside
 from traces.ingest.identity import OTHER_CONTENT
 from traces.ingest.outline import Place
-from traces.ingest.reading import Entry
+from traces.ingest.reading import Entry, Reading
+from traces.ingest.recording import Recording
 from traces.ingest.reduction import Reduction
-from traces.ingest.rows import (
-    columns,
-    edge_row,
-    event_row,
-    item_row,
-    node_row,
-    payload_row,
-    terminal_row,
-)
+from traces.ingest.rows import EDGE, EVENT, ITEM, NODE, TERMINAL, edge_row, event_row, item_row, node_row, terminal_row
+from traces.ingest.tables import Rows, Values, insert
 from traces.models import (
     ConversationItem,
     Event,
     InteractionEdge,
     Node,
-    Payload,
     RequestItems,
     Rollout,
     TerminalSession,
 )
-from traces.models.fields import key, moment, number, plain
+from traces.models.fields import key, moment, number, pack, plain
 from traces.models.rollouts import UNTITLED
+from traces.reducer.graph import Section
 
 TOTALS = ("schema_version", "trace_id", "rollout_id", "started_at_unix_ms", "ended_at_unix_ms", "status",
           "recording_complete", "root_thread_id")  # fmt: skip
@@ -47,33 +43,59 @@ class Writer:
         self.rollout = rollout
         self.conversations: dict[str, list[str]] = {}
         self.positions: dict[str, int] = {}
+        self.recording = Recording()
+        self.nodes = Rows(Node, *NODE)
+        self.items = Rows(ConversationItem, *ITEM)
+        self.edges = Rows(InteractionEdge, *EDGE)
+        self.terminals = Rows(TerminalSession, *TERMINAL)
 
     def resume(self, reduction: Reduction) -> None:
         """Learns the rows that are there already; the reduction stands where they end."""
-        nodes = Node.objects.filter(rollout=self.rollout).values_list("kind", "object_id", "pk", "position")
-        found = {(kind, object_id): (pk, position) for kind, object_id, pk, position in nodes}
+        found = Node.objects.filter(rollout=self.rollout).values_list("kind", "object_id", "pk", "position")
+        positions = {(kind, object_id): position for kind, object_id, _, position in found}
+        self.nodes.pks.update({(kind, object_id): pk for kind, object_id, pk, _ in found})
         for place in reduction.outline.places.values():
-            place.pk, position = found[place.kind, key(place.object_id)]
-            if position != place.position:
+            if positions[place.kind, key(place.object_id)] != place.position:
                 # The end of the log, which was not the end after all, had put it elsewhere.
                 reduction.outline.moved.add(place.key)
+        for rows, name in ((self.items, "item_id"), (self.edges, "edge_id"), (self.terminals, "terminal_id")):
+            rows.pks.update(rows.model._base_manager.filter(rollout=self.rollout).values_list(name, "pk"))
         for thread_id, thread in reduction.graph.threads.items():
             self._joined(thread_id, thread.conversation_item_ids)
+        self.recording.resume(self.rollout)
 
-    def write(self, reduction: Reduction, entries: Sequence[Entry], tail: bytes = b"") -> None:
+    def write(self, reduction: Reduction, entries: Sequence[Entry]) -> None:
         """One batch."""
-        # Compressing takes its time, and needs no lock.
-        payloads = self._payloads(reduction)
+        self._take(reduction)
+        self._write(reduction, entries)
+
+    def finish(self, reduction: Reduction, entries: Sequence[Entry], reading: Reading) -> None:
+        """The last batch, with what no event names."""
+        bundle = reading.bundle
+        self._take(reduction)
+        self.recording.take_rest(bundle, self.rollout)
+        self.rollout.rest, self.rollout.tail = reading.rest, reading.tail
+        self.rollout.manifest_body = read_inside(bundle.path, MANIFEST_NAME, bundle.limits, "manifest_bytes")
+        self._write(reduction, entries, last=True)
+
+    def _take(self, reduction: Reduction) -> None:
+        known = reduction.graph.raw_payloads
+        for name, (body, line) in reduction.bodies.items():
+            self.recording.take(body, line, name in known)
+
+    def _write(self, reduction: Reduction, entries: Sequence[Entry], last: bool = False) -> None:
         with transaction.atomic():
             self._claim()
             self._nodes(reduction)
             self._requests(reduction)
             self._items(reduction)
-            self._edges(reduction)
-            self._terminals(reduction)
-            self._bodies(payloads)
-            Event.objects.bulk_create(event_row(self.rollout, entry) for entry in entries)
-            self._rollout(reduction, entries, tail)
+            self._rows_of(self.edges, reduction, "interaction_edges", edge_row)
+            self._rows_of(self.terminals, reduction, "terminal_sessions", terminal_row)
+            insert(Event, EVENT, [event_row(self.rollout.pk, entry) for entry in entries])
+            self.recording.write(self.rollout, entries)
+            if last:
+                self.recording.settle(self.rollout)
+            self._rollout(reduction, entries)
         reduction.forget()
 
     def _claim(self) -> None:
@@ -97,36 +119,39 @@ class Writer:
 
     def _nodes(self, reduction: Reduction) -> None:
         places = sorted((reduction.outline.places[key] for key in reduction.dirty()), key=lambda place: place.position)
-        # A row names its parent's, so parents are written first.
-        for _, level in groupby(sorted(places, key=lambda place: place.depth), key=lambda place: place.depth):
-            self._level(list(level), reduction)
+        # A row names its parent's, which may be as new.
+        fresh = self.nodes.reserve(self._key(place) for place in places)
+        rows: dict[Hashable, Values] = {}
+        for place in places:
+            parent = self.nodes.pks[self._key(place.parent)] if place.parent else None
+            row = node_row(place, reduction, parent, self.rollout.revision)
+            if row is not None:
+                rows[self._key(place)] = row
+        self.nodes.write(self.rollout.pk, rows, fresh)
 
-    def _level(self, places: list[Place], reduction: Reduction) -> None:
-        rows = [(place, node_row(self.rollout, place, reduction, self.rollout.revision)) for place in places]
-        changed = [(place, row) for place, row in rows if row is not None]
-        upsert(Node, [row for _, row in changed], "kind", "object_id")
-        for place, row in changed:
-            place.pk = row.pk
+    def _key(self, place: Place) -> Hashable:
+        return place.kind, key(place.object_id)
 
     def _requests(self, reduction: Reduction) -> None:
-        rows = []
-        for each in reduction.differences:
-            row = RequestItems(rollout=self.rollout, kept=each.kept, items=each.items, run=each.run, step=each.step)
-            row.pk = reduction.outline.places[Node.Kind.INFERENCE_CALL, each.inference_id].pk
-            if each.base is not None:
-                row.base_id = reduction.outline.places[Node.Kind.INFERENCE_CALL, each.base].pk
-            rows.append(row)
-        RequestItems.objects.bulk_create(rows)
+        rows = [
+            (self._call(each.inference_id), self.rollout.pk, each.base and self._call(each.base), each.kept,
+             pack(msgspec.json.encode(each.items)), each.run, each.step)
+            for each in reduction.differences
+        ]  # fmt: skip
+        insert(RequestItems, ("inference", "rollout", "base", "kept", "items", "run", "step"), rows)
+
+    def _call(self, inference_id: str) -> int:
+        return self.nodes.pks[Node.Kind.INFERENCE_CALL, key(inference_id)]
 
     def _items(self, reduction: Reduction) -> None:
         item_ids = set(reduction.touched.get("conversation_items", ()))
         for thread_id in reduction.touched.get("threads", ()):
             item_ids |= self._joined(thread_id, reduction.graph.threads[thread_id].conversation_item_ids)
-        rows = []
+        rows: dict[Hashable, Values] = {}
         for item_id in sorted(item_ids):
             data = reduction.reducer.object("conversation_items", item_id)
-            rows.append(item_row(self.rollout, data, self.positions.get(item_id), self.rollout.revision))
-        upsert(ConversationItem, rows, "item_id")
+            rows[key(item_id)] = item_row(data, self.positions.get(item_id), self.rollout.revision)
+        self.items.write(self.rollout.pk, rows)
 
     def _joined(self, thread_id: str, now: list[str]) -> set[str]:
         """Items whose place in the conversation is new; only the rest after the first difference is looked at."""
@@ -136,52 +161,19 @@ class Writer:
         self.positions.update({item_id: index for index, item_id in enumerate(now[same:], same)})
         return set(now[same:])
 
-    def _edges(self, reduction: Reduction) -> None:
-        edges = reduction.graph.interaction_edges
-        rows = [
-            edge_row(self.rollout, reduction.reducer.object("interaction_edges", edge_id), self.rollout.revision)
-            for edge_id in sorted(reduction.touched.get("interaction_edges", ()))
-            if edge_id in edges
-        ]
-        upsert(InteractionEdge, rows, "edge_id")
+    def _rows_of(self, rows: Rows, reduction: Reduction, section: Section, row: Callable[[Any, int], Values]) -> None:
+        there = getattr(reduction.graph, section)
+        ids = sorted(each for each in reduction.touched.get(section, ()) if each in there)
+        data = {key(each): reduction.reducer.object(section, each) for each in ids}
+        rows.write(self.rollout.pk, {each: row(value, self.rollout.revision) for each, value in data.items()})
 
-    def _terminals(self, reduction: Reduction) -> None:
-        rows = [
-            terminal_row(
-                self.rollout, reduction.reducer.object("terminal_sessions", terminal_id), self.rollout.revision
-            )
-            for terminal_id in sorted(reduction.touched.get("terminal_sessions", ()))
-        ]
-        upsert(TerminalSession, rows, "terminal_id")
-
-    def _payloads(self, reduction: Reduction) -> list[Payload]:
-        known = reduction.graph.raw_payloads
-        return [payload_row(body, name in known) for name, body in reduction.bodies.items()]
-
-    def _bodies(self, rows: list[Payload]) -> None:
-        for row in rows:
-            row.rollout = self.rollout
-        upsert(Payload, rows, "raw_payload_id")
-
-    def _rollout(self, reduction: Reduction, entries: Sequence[Entry], tail: bytes) -> None:
+    def _rollout(self, reduction: Reduction, entries: Sequence[Entry]) -> None:
         rollout = self.rollout
         summarize(rollout, reduction)
         rollout.events += len(entries)
-        rollout.tail = tail
         if entries:
             rollout.fingerprint = entries[-1].chain.hex()
         rollout.save()
-
-
-def upsert(model: type[models.Model], rows: list[Any], *names: str) -> None:
-    """Writes rows, new ones and changed ones, found again by these columns within their rollout."""
-    if rows:
-        rows[0].__class__._default_manager.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["rollout", *names],
-            update_fields=columns(model, "rollout", *names),
-        )
 
 
 def summarize(rollout: Rollout, reduction: Reduction) -> None:

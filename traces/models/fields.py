@@ -1,13 +1,19 @@
 """Python values flow in, column values that SQLite and PostgreSQL both take flow out."""
 
 import hashlib
+import threading
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
+import zstandard
 from django.db import models
 
+from traces.models.words import WORDS
+
 KEY_LENGTH = 200
+LEVEL = 3
 BIGGEST = 2**63 - 1
 FIRST_MOMENT, LAST_MOMENT = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -37,6 +43,97 @@ class JsonText(models.TextField):
     def value_to_string(self, obj: models.Model) -> str:
         """What `dumpdata` writes."""
         return self.get_prep_value(self.value_from_object(obj)) or "null"
+
+
+class PackedJson(models.BinaryField):
+    """JSON that is only ever read as a whole, compressed: whoever looks for something in it finds nothing."""
+
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"editable": False, **options})
+
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        """What the row says, as Python values."""
+        return None if value is None else msgspec.json.decode(unpack(value))
+
+    def to_python(self, value: Any) -> Any:
+        """Values are Python values already."""
+        return value
+
+    def get_prep_value(self, value: Any) -> bytes | None:
+        """Compact JSON, compressed."""
+        return None if value is None else pack(msgspec.json.encode(value))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """What `dumpdata` writes."""
+        return msgspec.json.encode(self.value_from_object(obj)).decode()
+
+
+class PackedText(PackedJson):
+    """The same column, its JSON as the text it is."""
+
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        """Text."""
+        return None if value is None else unpack(value).decode()
+
+
+def as_text(name: str) -> models.ExpressionWrapper:
+    """A packed column, for `annotate`, as text instead of values."""
+    return models.ExpressionWrapper(models.F(name), output_field=PackedText())
+
+
+class HexField(models.BinaryField):
+    """Hexadecimal digits to whoever reads it, half as many bytes in the database."""
+
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
+    def from_db_value(self, value: Any, *_: Any) -> str:
+        """Digits."""
+        return bytes(value or b"").hex()
+
+    def get_prep_value(self, value: Any) -> bytes | None:
+        """Bytes."""
+        return None if value is None else bytes.fromhex(value)
+
+
+_local = threading.local()
+
+
+def _packer() -> zstandard.ZstdCompressor:
+    """One for each thread: they are not made to be shared, and making one takes longer than using it."""
+    if not hasattr(_local, "packer"):
+        _local.packer = zstandard.ZstdCompressor(
+            level=LEVEL, dict_data=_words(), write_content_size=True, write_checksum=False, write_dict_id=False
+        )
+    packer: zstandard.ZstdCompressor = _local.packer
+    return packer
+
+
+def _unpacker() -> zstandard.ZstdDecompressor:
+    if not hasattr(_local, "unpacker"):
+        _local.unpacker = zstandard.ZstdDecompressor(dict_data=_words())
+    unpacker: zstandard.ZstdDecompressor = _local.unpacker
+    return unpacker
+
+
+@cache
+def _words() -> zstandard.ZstdCompressionDict:
+    words = zstandard.ZstdCompressionDict(WORDS, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    words.precompute_compress(level=LEVEL)
+    return words
+
+
+def pack(content: bytes) -> bytes:
+    """Compressed with the words that every object uses."""
+    return _packer().compress(content)
+
+
+def unpack(body: Any) -> bytes:
+    """And back."""
+    return _unpacker().decompress(body)
 
 
 def plain(text: str | None) -> str:

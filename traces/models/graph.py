@@ -4,7 +4,7 @@ from typing import Self
 
 from django.db import models
 
-from traces.models.fields import KEY_LENGTH, JsonText
+from traces.models.fields import KEY_LENGTH, PackedJson
 from traces.models.rollouts import Rollout
 
 
@@ -57,7 +57,7 @@ class Node(models.Model):
         TURN_END = "turn_end"
         NONE = "none"
 
-    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="nodes")
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="nodes", db_index=False)
     kind = models.CharField(max_length=24, choices=Kind)
     object_id = models.CharField(max_length=KEY_LENGTH)
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
@@ -85,7 +85,7 @@ class Node(models.Model):
     revision = models.PositiveBigIntegerField()
     # The object of state.json without its two long lists: a thread's conversation_item_ids are the positions of its
     # ConversationItems, a call's request_item_ids are its RequestItems.
-    data = JsonText()
+    data = PackedJson()
 
     objects = NodeQuerySet.as_manager()
 
@@ -131,7 +131,7 @@ class ConversationItemQuerySet(models.QuerySet["ConversationItem"]):
 class ConversationItem(models.Model):
     """One thing the model saw or said."""
 
-    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="conversation_items")
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="conversation_items", db_index=False)
     item_id = models.CharField(max_length=KEY_LENGTH)
     ordinal = models.PositiveIntegerField()
     thread_id = models.CharField(max_length=KEY_LENGTH)
@@ -141,7 +141,9 @@ class ConversationItem(models.Model):
     channel = models.CharField(max_length=24, default="")
     kind = models.CharField(max_length=40)
     call_id = models.CharField(max_length=KEY_LENGTH, default="")
-    data = JsonText()
+    # Whether one agent wrote it to another.
+    between_agents = models.BooleanField(default=False)
+    data = PackedJson()
     revision = models.PositiveBigIntegerField()
 
     objects = ConversationItemQuerySet.as_manager()
@@ -161,12 +163,12 @@ class ConversationItem(models.Model):
 class RequestItems(models.Model):
     """What one call sent to the model, as the difference to the request before it."""
 
-    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="requests")
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="requests", db_index=False)
     inference = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="request_items")
     # The request this one extends, how many of its items it kept, and what follows them.
-    base = models.ForeignKey("self", models.CASCADE, null=True, related_name="extended_by")
+    base = models.ForeignKey("self", models.CASCADE, null=True, related_name="extended_by", db_index=False)
     kept = models.PositiveIntegerField(default=0)
-    items = JsonText()
+    items = PackedJson()
     # Differences are counted from here (itself, where the list is whole): one query brings all that is needed.
     run = models.PositiveIntegerField()
     step = models.PositiveIntegerField()
@@ -189,10 +191,10 @@ class RequestItems(models.Model):
 class InteractionEdge(models.Model):
     """What flowed from one object to another, mostly between agents."""
 
-    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="interaction_edges")
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="interaction_edges", db_index=False)
     edge_id = models.CharField(max_length=KEY_LENGTH)
     kind = models.CharField(max_length=40)
-    data = JsonText()
+    data = PackedJson()
     revision = models.PositiveBigIntegerField()
 
     class Meta:
@@ -205,10 +207,10 @@ class InteractionEdge(models.Model):
 class TerminalSession(models.Model):
     """A terminal that several operations share; the operations are nodes."""
 
-    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="terminal_sessions")
+    rollout = models.ForeignKey(Rollout, models.CASCADE, related_name="terminal_sessions", db_index=False)
     terminal_id = models.CharField(max_length=KEY_LENGTH)
     thread_id = models.CharField(max_length=KEY_LENGTH)
-    data = JsonText()
+    data = PackedJson()
     revision = models.PositiveBigIntegerField()
 
     class Meta:

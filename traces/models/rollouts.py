@@ -2,13 +2,16 @@
 
 import secrets
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from traces.models.fields import KEY_LENGTH, JsonText
+from traces.models.pieces import Piece, lock_store
 
+UNDO = timedelta(minutes=1)
 UNTITLED = "Untitled rollout"
 
 
@@ -22,12 +25,33 @@ def no_counts() -> dict[str, int]:
     return {"completed": 0, "failed": 0, "cancelled": 0, "aborted": 0, "running": 0}
 
 
+def delete_all(rows: models.QuerySet[Any]) -> None:
+    """One statement, without loading what hangs on each row."""
+    rows._raw_delete(rows.db)
+
+
 class RolloutQuerySet(models.QuerySet["Rollout"]):
     """Verbs on many rollouts."""
 
     def newest_first(self) -> Self:
         """As the list shows them."""
         return self.order_by("-started_at", "-pk")
+
+    def visible(self) -> Self:
+        """Those that nobody deleted."""
+        return self.filter(deleted_at=None)
+
+    def expired(self) -> Self:
+        """Deleted so long ago that it cannot be undone any more."""
+        return self.filter(deleted_at__lt=timezone.now() - UNDO)
+
+    def purge_expired(self) -> int:
+        """Purges what is expired; returns how many rollouts that were."""
+        return sum(rollout.purge(only_expired=True) for rollout in self.expired())
+
+    def disk_use(self) -> int:
+        """How many bytes their recordings take up here; what several of them share counts for the first."""
+        return int(self.aggregate(total=models.Sum("bytes_stored"))["total"] or 0)
 
     def of_trace(self, trace_id: str) -> Self:
         """Every rollout that says it is this recording: normally one, more when their contents differ."""
@@ -73,9 +97,11 @@ class Rollout(models.Model):
     calls_without_usage = models.PositiveIntegerField(default=0)
     counts = JsonText(default=no_counts)
 
-    # How far it has been read: so many events, their chain hash, and the bytes of a last line that is not complete.
+    # How far it has been read: so many events, their chain hash, the line ends and empty lines after them,
+    # and the bytes of a last line that is not complete.
     events = models.PositiveBigIntegerField(default=0)
     fingerprint = models.CharField(max_length=64, default="")
+    rest = models.BinaryField(default=b"")
     tail = models.BinaryField(default=b"")
     revision = models.PositiveBigIntegerField(default=0)
     # Set when an event could not be applied: the graph stands as it was before it, later events are kept raw.
@@ -84,9 +110,16 @@ class Rollout(models.Model):
     stopped_line = models.BigIntegerField(null=True)
 
     manifest = JsonText(default=dict)
+    # manifest.json as it was, byte for byte.
+    manifest_body = models.BinaryField(default=b"")
+    # The recording's files, and what keeping them costs.
+    bytes_recorded = models.PositiveBigIntegerField(default=0)
+    bytes_stored = models.PositiveBigIntegerField(default=0)
     # The totals of state.json as they stand there, exactly.
     head = JsonText(default=dict)
     note = models.TextField(default="")
+    # Out of sight since then; after a minute it is gone for good.
+    deleted_at = models.DateTimeField(null=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -125,6 +158,33 @@ class Rollout(models.Model):
     def siblings(self) -> RolloutQuerySet:
         """Other rollouts of the same trace_id: same name, other content."""
         return Rollout.objects.of_trace(self.trace_id).exclude(pk=self.pk)
+
+    def purge(self, only_expired: bool = False) -> bool:
+        """Deletes its rows and frees what nobody else uses; false where somebody was quicker, or took it back."""
+        mine = Rollout.objects.expired() if only_expired else Rollout.objects.all()
+        with transaction.atomic():
+            # Whoever writes to it at this moment finds its revision changed.
+            if not mine.filter(pk=self.pk).update(revision=models.F("revision") + 1):
+                return False
+            pieces = self.payloads.pieces()
+            self._delete_rows()
+            lock_store()
+            Piece.objects.free(pieces)
+            self._settle_siblings()
+        return True
+
+    def _delete_rows(self) -> None:
+        """Rows that point to each other go at once: foreign keys are looked at when the transaction ends."""
+        for relation in Rollout._meta.related_objects:
+            model = getattr(relation, "through", None) or relation.related_model
+            delete_all(model._base_manager.filter(rollout=self.pk))
+        delete_all(Rollout.objects.filter(pk=self.pk))
+
+    def _settle_siblings(self) -> None:
+        """A rollout that is alone under its trace_id again has nothing to note."""
+        siblings = self.siblings()
+        if siblings.count() == 1:
+            siblings.update(note="")
 
     def counted(self) -> list[tuple[str, int]]:
         """Statuses that occur among its calls, with their numbers."""

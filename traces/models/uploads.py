@@ -69,6 +69,19 @@ class Upload(models.Model):
         """Where its progress is shown."""
         return reverse("upload", args=[self.public_id])
 
+    def retry(self) -> bool:
+        """Lets a failed upload wait again; false where its bytes are not there any more."""
+        if self.state != self.State.FAILED or not self.path.is_file():
+            return False
+        self.state, self.error, self.events_done, self.events_total = self.State.WAITING, "", 0, None
+        self.save(update_fields=["state", "error", "events_done", "events_total"])
+        return True
+
+    def discard(self) -> None:
+        """Forgets it, and its bytes; rollouts that came of it stay."""
+        self.path.unlink(missing_ok=True)
+        self.delete()
+
     @property
     def path(self) -> Path:
         """Where its bytes lie until they are rows."""

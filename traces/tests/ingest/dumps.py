@@ -4,9 +4,10 @@ from typing import Any
 
 from django.db import models
 
-from traces.models import Event, Node, Rollout
+from traces.models import Event, Node, Payload, RequestItems, Rollout
 
-RANDOM = {"id", "public_id", "created_at", "updated_at", "rollout"}
+# What pieces are called, and how much they add, hangs on what was stored before.
+RANDOM = {"id", "public_id", "created_at", "updated_at", "rollout", "recipe", "run", "step", "bytes_stored"}
 Dump = dict[str, list[dict[str, Any]]]
 
 
@@ -27,8 +28,15 @@ def dump(rollout: Rollout, without: tuple[str, ...] = ()) -> Dump:
 
 def values(row: models.Model, without: set[str]) -> dict[str, Any]:
     """What one row says; rows it points to stand there by name."""
+    if isinstance(row, RequestItems):
+        without = without - {"run", "step"}
     names = [field.name for field in row._meta.concrete_fields if field.name not in without]
-    return {name: named(getattr(row, name)) for name in names}
+    said = {name: named(getattr(row, name)) for name in names}
+    if isinstance(row, Payload):
+        said["bytes"] = row.bytes()
+    elif isinstance(row, Event):
+        said["bytes"] = row.body
+    return said
 
 
 def named(value: Any) -> Any:

@@ -1,11 +1,14 @@
 """A recorded bundle flows in, copies of it that grow, break off or differ flow out."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from traces.bundle.reader import Bundle
+from traces.ingest.shelf import Shelf
+from traces.models import Payload
 from traces.tests.fixtures.recordings import BUNDLES, recording_folder
 
 ALL = sorted(str(path.parent.parent.relative_to(BUNDLES)) for path in BUNDLES.glob("*/*/expected/state.json"))
@@ -39,3 +42,12 @@ class Copy:
     def cut(self, events: int, torn: bytes = b"") -> Bundle:
         """It, as it was after so many events."""
         return self.with_log(*self.lines[:events], torn)
+
+
+def fill(payload: Payload, content: bytes) -> None:
+    """Gives a payload's row another body."""
+    shelf, sha256 = Shelf(), hashlib.sha256(content).digest()
+    recipe = shelf.put(content, sha256)
+    shelf.write()
+    payload.recipe, payload.run, payload.step = shelf.recipe(recipe), None, 0
+    payload.size, payload.sha256 = len(content), sha256.hex()

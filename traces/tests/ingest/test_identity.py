@@ -102,7 +102,7 @@ def test_a_torn_last_line_is_no_event_yet(tmp_path: Path) -> None:
     whole = ingest_bundle(copy.cut(len(copy.lines)))
     assert whole.verdict == "continued"
     assert state_of(whole.rollout) == expected("0.169.0/story")
-    assert bytes(whole.rollout.tail) == b""
+    assert (bytes(whole.rollout.rest), bytes(whole.rollout.tail)) == (b"\n", b"")
 
 
 def test_two_uploads_of_one_bundle_at_once_make_one_rollout(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from traces import uploads
 from traces.ingest import state_of
@@ -74,6 +76,8 @@ def test_what_is_no_archive_says_so(tmp_path: Path) -> None:
     assert upload.error.startswith("notes.txt: ")
     assert "archive" in upload.error
     assert str(tmp_path) not in upload.error
+    assert left_over() == [upload.public_id], "it can be tried again"
+    upload.discard()
     assert left_over() == []
 
 
@@ -138,3 +142,34 @@ def test_a_file_that_vanished_says_so(zipped: Zipped) -> None:
     upload.refresh_from_db()
     assert upload.state == "failed"
     assert upload.error
+
+
+def test_a_failed_upload_is_tried_again(zipped: Zipped, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("just text")
+    upload = received(file)
+    upload.path.write_bytes(zipped("0.169.0/completed").read_bytes())
+    assert upload.retry()
+    uploads.queue.work()
+    upload.refresh_from_db()
+    assert (upload.state, upload.error) == ("done", "")
+    assert not upload.retry(), "there is nothing to try again"
+    assert left_over() == []
+
+
+def test_a_deleted_rollout_that_is_uploaded_again_is_back(zipped: Zipped) -> None:
+    rollout = received(zipped("0.169.0/completed")).rollouts.get()
+    Rollout.objects.update(deleted_at=timezone.now())
+    again = received(zipped("0.169.0/completed"))
+    assert again.rollouts.get() == rollout == Rollout.objects.visible().get()
+
+
+def test_what_was_deleted_a_minute_ago_is_gone(zipped: Zipped) -> None:
+    received(zipped("0.169.0/completed"))
+    Rollout.objects.update(deleted_at=timezone.now() - timedelta(seconds=30))
+    uploads.queue.work()
+    assert Rollout.objects.exists()
+    Rollout.objects.update(deleted_at=timezone.now() - timedelta(seconds=90))
+    uploads.queue.work()
+    assert not Rollout.objects.exists()
+    assert not Upload.objects.get().rollouts.exists()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from traces.models import ConversationItem, Node, Payload, RequestItems, Rollout, Upload
+from traces.models import ConversationItem, Node, RequestItems, Rollout, Upload
 from traces.models.fields import KEY_LENGTH, key, moment, number, plain
 
 pytestmark = pytest.mark.django_db
@@ -32,16 +32,6 @@ def new_call(rollout: Rollout, number: int) -> Node:
         revision=1,
         data={},
     )
-
-
-def test_a_payload_gives_back_its_very_bytes() -> None:
-    for content in (b"", b"{}", b"\x00\xff" * 1000, b"x" * 3_000_000):
-        row = Payload(rollout=new_rollout(trace_id=str(len(content))), raw_payload_id="raw_payload:1")
-        row.fill(content)
-        row.save()
-        again = Payload.objects.get(pk=row.pk)
-        assert (again.bytes(), again.size) == (content, len(content))
-    assert Payload().bytes() == b""
 
 
 def test_json_keeps_what_databases_would_lose() -> None:

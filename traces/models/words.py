@@ -1,0 +1,55 @@
+"""The words of the graph flow out, for compressors: rows repeat them in every object.
+
+What is compressed with these words can only be read with these words: never change them, add a second list instead.
+"""
+
+# The most frequent stand last, where a compressor finds them with the smallest numbers.
+WORDS = b"".join(
+    (
+        b'{"thread_id":"01a20435-17de-7f01-ad88-","agent_path":"/root","nickname":null,"origin":{"type":"root"},',
+        b'"default_model":"gpt-5","conversation_item_ids":[],"parent_thread_id":"","spawn_edge_id":"edge:',
+        b'{"compaction_request_id":"","compaction_id":"compaction:1","marker_item_id":"conversation_item:1",',
+        b'"request_ids":[],"replacement_item_ids":["installed_at_unix_ms":',
+        b'{"edge_id":"edge:","kind":"spawn_agent","source":{"target":{"type":"carried_item_ids":[],',
+        b'"carried_raw_payload_ids":["started_at_unix_ms":1795371301264,"ended_at_unix_ms":',
+        b'{"code_cell_id":"code_cell:","runtime_cell_id":"","source_item_id":"","source_js":"","runtime_status":"',
+        b'"nested_tool_call_ids":[],"wait_tool_call_ids":[],"output_item_ids":[],"initial_response_at_unix_ms":',
+        b'{"terminal_id":"terminal_session:terminal_operation:","thread_id":"","created_by_operation_id":',
+        b'"terminal_operation:","operation_ids":["terminal_operation:"],',
+        b'{"operation_id":"terminal_operation:","terminal_id":"terminal_session:terminal_operation:",',
+        b'"tool_call_id":"call_","kind":"exec_command",',
+        b'"request":{"type":"write_stdin","stdin":"","request":{"type":"exec_command","command":["/bin/bash","-lc",""],',
+        b'"display_command":"/bin/bash -lc ","cwd":"/","yield_time_ms":null,"max_output_tokens":null},',
+        b'"result":{"exit_code":0,"stdout":"","stderr":"","formatted_output":null,"original_token_count":null,',
+        b'"chunk_id":null},"model_observations":[{"call_item_ids":["conversation_item:"],',
+        b'"output_item_ids":["conversation_item:"],"source":"direct_tool_call"}],"raw_payload_ids":["raw_payload:',
+        b'{"tool_call_id":"call_","model_visible_call_id":"call_","code_mode_runtime_tool_id":null,"thread_id":"',
+        b'"started_by_codex_turn_id":"","execution":{"started_at_unix_ms":17953,"requester":{"type":"model"},',
+        b'"kind":{"type":"exec_command"},"kind":{"type":"other","name":"","model_visible_call_item_ids":[',
+        b'"conversation_item:"],"model_visible_output_item_ids":["conversation_item:"],',
+        b'"terminal_operation_id":"terminal_operation:","summary":{"type":"terminal","operation_id":"',
+        b'"summary":{"type":"generic","label":"exec_command","input_preview":"{\\"cmd\\":\\"",',
+        b'"output_preview":null},"raw_invocation_payload_id":"raw_payload:","raw_result_payload_id":"raw_payload:",',
+        b'"raw_runtime_payload_ids":["raw_payload:","raw_payload:"]}',
+        b'{"codex_turn_id":"01a20435-182e-7ad2-","thread_id":"01a20435-17de-7f01-ad88-","execution":{',
+        b'"started_at_unix_ms":1795366924760,"started_seq":22,"ended_at_unix_ms":1795366926867,"ended_seq":29,',
+        b'"status":"completed"},"status":"cancelled","status":"failed","status":"running","status":"aborted",',
+        b'"input_item_ids":["conversation_item:',
+        b'{"inference_call_id":"","thread_id":"","codex_turn_id":"","execution":{"model":"gpt-5.1-codex",',
+        b'"provider_name":"openai","response_id":"resp_","upstream_request_id":"req_","response_item_ids":[',
+        b'"conversation_item:","conversation_item:"],"tool_call_ids_started_by_response":["call_"],"usage":{',
+        b'"input_tokens":1004,"cached_input_tokens":100,"cache_write_input_tokens":0,"output_tokens":50,',
+        b'"reasoning_output_tokens":10},"usage":null,"raw_request_payload_id":"raw_payload:",',
+        b'"raw_response_payload_id":"raw_payload:","raw_response_payload_id":null}',
+        b'{"item_id":"conversation_item:","thread_id":"01a20435-17de-7f01-ad88-","codex_turn_id":"01a20435-182e-7ad2-',
+        b'"first_seen_at_unix_ms":17953,"role":"developer","role":"user","role":"tool","role":"assistant",',
+        b'"channel":"summary","channel":"commentary","channel":"final","channel":"analysis","channel":null,',
+        b'"kind":"compaction_marker","kind":"custom_tool_call_output","kind":"custom_tool_call","kind":"reasoning",',
+        b'"kind":"function_call_output","kind":"function_call","kind":"message","body":{"parts":[',
+        b'{"type":"encoded","label":"encrypted_content","value":"gAAAAAB"},{"type":"summary","text":"**',
+        b'{"type":"json","summary":"","raw_payload_id":"raw_payload:","{"type":"code","language":"javascript","source":"',
+        b'{"type":"text","text":"Wall time: 0.1 seconds\\nProcess exited with code 0\\nOutput:\\n',
+        b'"}]},"call_id":"call_","call_id":null,"produced_by":[{"type":"tool","tool_call_id":"call_"}]}',
+        b'"}]},"call_id":null,"produced_by":[{"type":"inference","inference_call_id":""}]}"produced_by":[]}',
+    )
+)
