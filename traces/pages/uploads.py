@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterable, Iterator
 
+from django.db import OperationalError
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from traces.bundle.errors import reason
 from traces.models import Upload
 from traces.pages.answers import Request, answer
 from traces.sharing import upload_for
 from traces.uploads import receive as receive_archive
+from traces.uploads import wake
 
 CHUNK = 1 << 20
 NAME_LENGTH = 200
@@ -21,7 +24,10 @@ FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 @require_POST
 def receive(request: Request) -> HttpResponse:
     """Takes the archives of a form, or the body as one archive; htmx gets the row, a form its progress page."""
-    uploads = [receive_archive(name, chunks) for name, chunks in archives_of(request)]
+    try:
+        uploads = [receive_archive(name, chunks) for name, chunks in archives_of(request)]
+    except (OSError, OperationalError) as error:
+        return refused(request, not_written(error))
     if not uploads:
         return nothing_chosen(request)
     if request.htmx:
@@ -39,6 +45,27 @@ def upload(request: Request, public_id: str) -> HttpResponse:
     if request.htmx:
         return row(request, found)
     return answer(request, "traces/upload.html", {"upload": found})
+
+
+@require_POST
+def retry(request: Request, public_id: str) -> HttpResponse:
+    """A failed upload waits again, with the bytes it came with."""
+    found = upload_for(request, public_id)
+    if found.state == Upload.State.FAILED and not found.retry():
+        return refused(request, "Its file is not there any more. Drop it again.")
+    wake()
+    return row(request, found) if request.htmx else HttpResponseRedirect(found.get_absolute_url())
+
+
+@require_POST
+def delete(request: Request, public_id: str) -> HttpResponse:
+    """A failed upload goes, with its file; what came of others stays where it is."""
+    found = upload_for(request, public_id)
+    gone, _ = Upload.objects.filter(pk=found.pk, state=Upload.State.FAILED).delete()
+    if not gone:
+        return refused(request, "Only uploads that failed are deleted here.")
+    found.path.unlink(missing_ok=True)
+    return HttpResponse() if request.htmx else HttpResponseRedirect(reverse("rollouts"))
 
 
 def archives_of(request: Request) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -73,9 +100,19 @@ def sentence(found: Upload) -> str:
     return f"{found.name}: {' '.join(filter(None, (said, found.error)))}"
 
 
+def not_written(error: OSError | OperationalError) -> str:
+    """The disk is full, or broken."""
+    why = reason(error) if isinstance(error, OSError) else str(error)
+    return f"It could not be written to the disk of this site ({why}), and nothing was kept. Make room and try again."
+
+
 def nothing_chosen(request: Request) -> HttpResponse:
     """A form without files."""
-    words = "Choose at least one archive."
+    return refused(request, "Choose at least one archive.")
+
+
+def refused(request: Request, words: str) -> HttpResponse:
+    """A sentence, as a page and for scripts."""
     response = answer(request, "400.html", {"said": words}, status=400)
     response["X-Sentence"] = words
     return response

@@ -107,7 +107,7 @@ def test_the_same_again_and_what_is_no_trace(
     assert opened(page, "0.169.0-retried.zip") == first
     row = page.locator("#uploads > li", has_text="notes.txt")
     expect(row).to_contain_text("Not opened")
-    row.get_by_role("button", name="Dismiss").click()
+    row.get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
 
 

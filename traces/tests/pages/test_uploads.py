@@ -106,3 +106,54 @@ def test_unknown_uploads_and_wrong_verbs(client: Client) -> None:
     assert client.get("/uploads/nobody/").status_code == 404
     assert client.get("/uploads/").status_code == 405
     assert client.post("/").status_code == 405
+
+
+def failed(client: Client) -> Upload:
+    client.post("/uploads/?name=notes.zip", b"no archive", content_type="application/octet-stream")
+    queue.work()
+    return Upload.objects.get()
+
+
+def test_what_failed_stays_on_the_list_with_its_reason(client: Client) -> None:
+    upload = failed(client)
+    page = words(client.get("/"))
+    assert upload.error in page
+    assert "Try again with notes.zip" in page
+    assert "Delete notes.zip" in page
+
+
+def test_what_failed_is_tried_again(zipped: Zipped, client: Client) -> None:
+    upload = failed(client)
+    upload.path.write_bytes(zipped("0.169.0/retried").read_bytes())
+    answer = client.post(f"/uploads/{upload.public_id}/retry/", headers=HTMX)
+    assert "waits for its turn" in words(answer)
+    assert client.post(f"/uploads/{upload.public_id}/retry/")["Location"] == upload.get_absolute_url()
+    queue.work()
+    assert "New" in words(client.get(upload.get_absolute_url()))
+    assert Rollout.objects.count() == 1
+
+
+def test_what_cannot_be_tried_again_says_so(client: Client) -> None:
+    upload = failed(client)
+    upload.path.unlink()
+    answer = client.post(f"/uploads/{upload.public_id}/retry/")
+    assert answer.status_code == 400
+    assert "Its file is not there any more. Drop it again." in words(answer)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_what_failed_is_deleted_with_its_file(client: Client, headers: dict[str, str]) -> None:
+    upload = failed(client)
+    answer = client.post(f"/uploads/{upload.public_id}/delete/", headers=headers)
+    assert (answer.status_code, answer.content) == ((200, b"") if headers else (302, b""))
+    assert not upload.path.exists()
+    assert not Upload.objects.exists()
+
+
+def test_only_what_failed_is_deleted(zipped: Zipped, client: Client) -> None:
+    client.post("/uploads/?name=a.zip", zipped("0.169.0/retried").read_bytes(), content_type="application/zip")
+    upload = Upload.objects.get()
+    answer = client.post(f"/uploads/{upload.public_id}/delete/")
+    assert answer.status_code == 400
+    assert upload.path.exists()
+    assert client.get(f"/uploads/{upload.public_id}/delete/").status_code == 405
