@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
+
+from traces.pages.bidi import shown
 
 
 class Request(HttpRequest):
@@ -21,8 +23,12 @@ def target(request: Request) -> str:
 
 
 def answer(request: Request, template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
-    """What caches must not mix up: the same address answers with a page or with a part of it."""
-    response = render(request, template, dict(context), status=status)
+    """What caches must not mix up: the same address answers with a page or with a part of it.
+
+    Our own words need no control of direction, so whatever is left of them came out of a recording: in one place for
+    every field of every page, they are shown instead of obeyed.
+    """
+    response = HttpResponse(shown(render_to_string(template, dict(context), request)), status=status)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     if target(request) == "inspector":
         response["HX-Push-Url"] = "false"  # the page stays the rollout's, only its inspector changes

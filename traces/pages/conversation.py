@@ -9,7 +9,8 @@ from traces.pages.items import CALLS, OUTPUTS, ItemView, Surroundings, node_href
 from traces.pages.story import Cut, cut
 from traces.pages.windows import Window
 
-WINDOW = 120
+WINDOW = 40
+PREVIEW = 4_000  # characters of one text: a window of the longest ones stays a page that opens at once
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Writer:
             node = next(iter(found.values()), None)
             yield self._entry("compaction", node) if node else Entry("compaction")
             return
-        view = self.around.view(row)
+        view = self.around.view(row, PREVIEW)
         if view.injected:
             self.fold.append(view)
             return

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from traces.models import Node, Rollout, TerminalSession
-from traces.pages.facts import Fact, Ref, item_refs, payload_refs
-from traces.pages.items import node_href
+from traces.models import ConversationItem, Node, Rollout, TerminalSession
+from traces.pages.facts import Fact, Ref, event_fact, item_refs, payload_refs, slug_ref
+from traces.pages.items import node_href, output_view
 from traces.pages.outline import names
 from traces.pages.pretty import Pretty, pretty
+from traces.pages.tools import arguments, cut_off, is_patch, returned
 
 WHOLE = 200_000  # characters of one text
+MESSAGES = 100
+FOLDED = 20_000  # characters of a payload that is folded on another object's page
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Text:
 
     title: str
     text: str
-    kind: Literal["output", "code"] = "output"
+    kind: Literal["output", "code", "patch"] = "output"
     note: str = ""
 
     @property
@@ -68,10 +71,29 @@ def thread(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
     ]
     if task := origin.get("task_name"):
         facts.insert(4, Fact("Task", task, mono=True))
-    links = [("Parent agent", refs_to(rollout, "thread", [origin.get("parent_thread_id")]))]
+    links = [
+        ("Parent agent", refs_to(rollout, "thread", [origin.get("parent_thread_id")])),
+        ("Agents it started", children_of(rollout, node)),
+    ]
+    if spawn := slug_ref(rollout, "How it was started", "edges", origin.get("spawn_edge_id")):
+        links.append(("Spawn", [spawn]))
+    links.append(("Messages between agents", item_refs(rollout, "Message", messages_of(rollout, node))))
     talk = f"{rollout.get_absolute_url()}?thread={node.object_id}#conversation"
     links.append(("Conversation", [Ref("As the model saw it", talk)]))
     return Details(facts, links=links)
+
+
+def messages_of(rollout: Rollout, node: Node) -> list[str]:
+    """What other agents wrote to this one, or had from it, in its conversation."""
+    items = ConversationItem.objects.filter(rollout=rollout, thread_id=node.object_id, kind="message")
+    return list(items.filter(between_agents=True).order_by("ordinal").values_list("item_id", flat=True)[:MESSAGES])
+
+
+def children_of(rollout: Rollout, node: Node) -> list[Ref]:
+    """The agents whose origin names this one."""
+    others = rollout.nodes.filter(kind="thread").exclude(pk=node.pk).order_by("started_seq")
+    origins = ((other, other.data.get("origin", {})) for other in others)
+    return [node_ref(rollout, other) for other, origin in origins if origin.get("parent_thread_id") == node.object_id]
 
 
 def codex_turn(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
@@ -92,16 +114,48 @@ def tool_call(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
     if data.get("mcp_call_id"):
         facts.append(Fact("MCP call id", data["mcp_call_id"], mono=True))
     terminals = list(rollout.nodes.filter(kind="terminal_operation", object_id=data.get("terminal_operation_id") or ""))
-    texts = [text for terminal in terminals for text in terminal_texts(terminal.data)] or previews(data["summary"])
+    ran = [text for terminal in terminals for text in terminal_texts(terminal.data)]
+    asked = asked_for(body_of(rollout, data.get("raw_invocation_payload_id")))
+    printed = next((text.text for text in ran if text.title == "Output"), "") if terminals else None
+    texts = [*asked, *(ran or previews(data["summary"], bool(asked))), *went_back(rollout, data, printed)]
     cells = [data["requester"].get("code_cell_id"), data.get("started_code_cell_id")]
     links = [
         ("In the conversation", item_refs(rollout, "Call", data["model_visible_call_item_ids"])),
         ("Output, as the model saw it", item_refs(rollout, "Output", data["model_visible_output_item_ids"])),
-        ("Terminal", [node_ref(rollout, terminal) for terminal in terminals]),
+        ("Terminal", [ref for terminal in terminals for ref in terminal_refs(rollout, terminal)]),
         ("Code cell", refs_to(rollout, "code_cell", cells)),
     ]
     facts += [fact for terminal in terminals for fact in terminal_facts(terminal.data)]
     return Details(facts, texts, links, recorded(rollout, data))
+
+
+def body_of(rollout: Rollout, raw_payload_id: str | None) -> bytes:
+    """The bytes of a payload; none where there is none."""
+    row = rollout.payloads.filter(raw_payload_id=raw_payload_id).first() if raw_payload_id else None
+    return row.bytes() if row else b""
+
+
+def asked_for(invocation: bytes) -> list[Text]:
+    """The arguments as the model gave them."""
+    asked = arguments(invocation)
+    if not asked:
+        return []
+    return [Text("Patch" if is_patch(asked) else "Arguments", asked, "patch" if is_patch(asked) else "code")]
+
+
+def went_back(rollout: Rollout, data: dict[str, Any], printed: str | None) -> list[Text]:
+    """What the model was given, and what of the output it was not."""
+    item_ids = data["model_visible_output_item_ids"]
+    texts = []
+    for row in ConversationItem.objects.filter(rollout=rollout).named(item_ids):
+        output = output_view(rollout, row, WHOLE)
+        said = "".join(piece.text for piece in output.pieces)
+        lost = cut_off(printed, said) if printed else None
+        notes = [*output.facts, returned(printed, said, lost)]
+        texts.append(Text("Went back to the model", said, note=" · ".join(filter(None, notes))))
+        if lost:
+            texts.append(Text("Cut off in between", lost.text, note=f"The model saw this instead: {lost.instead}"))
+    return texts or [Text("Went back to the model", "", note="No output went back to the model.")]
 
 
 def recorded(rollout: Rollout, data: dict[str, Any]) -> list[Recorded]:
@@ -109,31 +163,37 @@ def recorded(rollout: Rollout, data: dict[str, Any]) -> list[Recorded]:
     refs = payload_refs(rollout, data)
     rows = rollout.payloads.filter(raw_payload_id__in=[ref.object_id for ref in refs])
     bodies = {row.raw_payload_id: row for row in rows}
-    return [Recorded(ref, pretty(bodies[ref.object_id].bytes())) for ref in refs if ref.object_id in bodies]
+    return [Recorded(ref, pretty(bodies[ref.object_id].bytes(), FOLDED)) for ref in refs if ref.object_id in bodies]
 
 
-def previews(summary: dict[str, Any]) -> list[Text]:
-    """A tool without a terminal: what the recording says of its input and output."""
-    named = {"Input": summary.get("input_preview"), "Output": summary.get("output_preview")}
+def previews(summary: dict[str, Any], asked: bool) -> list[Text]:
+    """A tool without a terminal: what the recording says of its input, where nothing says more, and its output."""
+    named = {"Input": None if asked else summary.get("input_preview"), "Output": summary.get("output_preview")}
     return [Text(title, text, note="A preview: the payloads hold the whole.") for title, text in named.items() if text]
 
 
 def terminal_operation(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
     """A command, or a write to a terminal."""
     facts = [*terminal_facts(data), Fact("Operation", node.object_id, mono=True, gap=True)]
-    facts.append(Fact("Terminal", data.get("terminal_id") or "unknown", mono=True))
     session = TerminalSession.objects.filter(rollout=rollout, terminal_id=data.get("terminal_id") or "").first()
     others = [key for key in (session.data["operation_ids"] if session else []) if key != node.object_id]
     seen = data.get("model_observations", [])
     calls = [item_id for one in seen for item_id in one["call_item_ids"]]
     outputs = [item_id for one in seen for item_id in one["output_item_ids"]]
     links = [
+        ("Terminal", terminal_refs(rollout, node)[1:]),
         ("Tool call", refs_to(rollout, "tool_call", [data["tool_call_id"]])),
         ("Same terminal", refs_to(rollout, "terminal_operation", others)),
         ("In the conversation", item_refs(rollout, "Call", calls)),
         ("Output, as the model saw it", item_refs(rollout, "Output", outputs)),
     ]
     return Details(facts, terminal_texts(data), links)
+
+
+def terminal_refs(rollout: Rollout, operation: Node) -> list[Ref]:
+    """An operation, and the terminal it shares with others."""
+    whole = slug_ref(rollout, "The whole terminal", "sessions", operation.data.get("terminal_id"))
+    return [node_ref(rollout, operation), *([whole] if whole else [])]
 
 
 def terminal_facts(data: dict[str, Any]) -> list[Fact]:
@@ -168,6 +228,8 @@ def code_cell(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
     facts = [
         Fact("Runtime status", data["runtime_status"].replace("_", " ")),
         Fact("First response", (data.get("initial_response_status") or "none").replace("_", " ")),
+        event_fact(rollout, "Responded", data.get("initial_response_at_unix_ms"), data.get("initial_response_seq")),
+        event_fact(rollout, "Yielded", data.get("yielded_at_unix_ms"), data.get("yielded_seq")),
         Fact("Runtime cell", data.get("runtime_cell_id") or "none", mono=True),
         Fact("Cell id", node.object_id, mono=True, gap=True),
     ]
@@ -177,7 +239,7 @@ def code_cell(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
         ("Tools it called", refs_to(rollout, "tool_call", data["nested_tool_call_ids"])),
         ("Waits", refs_to(rollout, "tool_call", data["wait_tool_call_ids"])),
     ]
-    return Details(facts, [Text("Code", data["source_js"], "code")], links)
+    return Details(facts, [Text("Code", data["source_js"], "code")], links, recorded(rollout, data))
 
 
 def compaction(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
@@ -191,8 +253,6 @@ def compaction(rollout: Rollout, node: Node, data: dict[str, Any]) -> Details:
     links = [
         ("Requests", refs_to(rollout, "compaction_request", data["request_ids"])),
         ("Marker", item_refs(rollout, "Item", [data["marker_item_id"]])),
-        (f"The {len(after):,} items after", item_refs(rollout, "Item", after)),
-        (f"The {len(before):,} items before", item_refs(rollout, "Item", before)),
     ]
     return Details(facts, links=links)
 

@@ -10,23 +10,32 @@ from traces.models import Event, Node, Rollout
 from traces.pages.answers import Request, answer
 from traces.pages.facts import Ref, payload_ref
 from traces.pages.items import node_href
+from traces.pages.log_filter import Asked, choices, rows_of, stop_of
 from traces.pages.outline import names
 from traces.pages.pretty import pretty
 from traces.pages.windows import Window, asked_start
 from traces.sharing import rollout_for
 
-WINDOW = 200
+WINDOW = 100  # rows of some ten elements each
 
 
 @require_safe
 def events(request: Request, public_id: str) -> HttpResponse:
-    """A window of the log."""
+    """A window of the log, or of those events the form asks for."""
     found = rollout_for(request, public_id)
-    log = Event.objects.filter(rollout=found).order_by("line").defer("body")
+    asked = Asked.of(request.GET)
+    log = asked.events(found).order_by("line")
     window = Window(asked_start(request.GET.get("from")), WINDOW, log.count())
-    context = {"rollout": found, "window": window, "events": log[window.start : window.stop]}
-    context["start_ms"] = int(found.started_at.timestamp() * 1000)
-    return answer(request, "traces/events/table.html" if request.htmx else "traces/events.html", context)
+    context = {
+        "rollout": found,
+        "asked": asked,
+        "window": window,
+        "rows": rows_of(found, list(log[window.start : window.stop])),
+        "start_ms": int(found.started_at.timestamp() * 1000),
+    }
+    if request.htmx:
+        return answer(request, "traces/events/table.html", context)
+    return answer(request, "traces/events.html", context | choices(found) | stop_of(found))
 
 
 @require_safe
@@ -46,7 +55,7 @@ def line(request: Request, public_id: str, line: int) -> HttpResponse:
 def _page(request: Request, found: Rollout, shown: Event | None) -> HttpResponse:
     if shown is None:
         raise Http404("This recording has no such event.")
-    log = Event.objects.filter(rollout=found).defer("body")
+    log = Event.objects.filter(rollout=found)
     body = bytes(shown.body)
     context = {
         "rollout": found,

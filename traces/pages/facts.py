@@ -33,6 +33,21 @@ class Ref:
     object_id: str = ""
 
 
+def event_fact(rollout: Rollout, label: str, unix_ms: int | None, seq: int | None) -> Fact:
+    """A moment, with the event that shows it."""
+    if unix_ms is None or seq is None:
+        return Fact(label, "not recorded", dim=True)
+    since = unix_ms - int(rollout.started_at.timestamp() * 1000)
+    return Fact(label, f"+{since / 1000:,.3f} s · event {seq}", reverse("event", args=[rollout.public_id, seq]))
+
+
+def slug_ref(rollout: Rollout, label: str, slug: str, object_id: str | None) -> Ref | None:
+    """A link to an object by its id, where one is named."""
+    if not object_id:
+        return None
+    return Ref(label, reverse("object", args=[rollout.public_id, slug, object_id]), note=object_id)
+
+
 def payload_key(raw_payload_id: str) -> str:
     """raw_payload:45 as 45; other ids stay whole."""
     prefix, _, number = raw_payload_id.partition(":")

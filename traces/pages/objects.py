@@ -5,11 +5,14 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
-from traces.models import ConversationItem, Event, InteractionEdge, Node, Rollout
+from traces.models import ConversationItem, Event, InteractionEdge, Node, Rollout, TerminalSession
 from traces.pages.answers import Request, answer, target
 from traces.pages.details import details
+from traces.pages.edges import End, Link, edge_context, edges_of
 from traces.pages.facts import Ref, payload_refs
-from traces.pages.items import SLUGS, Surroundings, node_href
+from traces.pages.groups import session_context, sides_of
+from traces.pages.inference import item_views
+from traces.pages.items import SLUGS, ItemView, Surroundings, node_href
 from traces.pages.outline import WINDOW as OUTLINE_WINDOW
 from traces.pages.outline import axis, names, row, row_of
 from traces.pages.story import evidence_sentence, how_known
@@ -26,8 +29,8 @@ WHOLE = 200_000  # characters of one text on an item's own page
 def thing(request: Request, public_id: str, slug: str, object_id: str) -> HttpResponse:
     """The page of the object with this id, or its inspector."""
     found = rollout_for(request, public_id)
-    if slug == "items":
-        return item(request, found, object_id)
+    if slug in OTHERS:
+        return OTHERS[slug](request, found, object_id)
     node = Node.objects.filter(rollout=found, kind=KINDS.get(slug, ""), object_id=object_id).first()
     if node is None:
         raise Http404("This rollout has no such object.")
@@ -35,12 +38,15 @@ def thing(request: Request, public_id: str, slug: str, object_id: str) -> HttpRe
     inspector = target(request) == "inspector"
     if not inspector:
         context |= below(found, node, asked_start(request.GET.get("row"))) | log_of(found, node)
+        context["sides"] = sides_of(found, node, request.GET.dict())
+        context["exchanged"] = exchanged(found, node, context["edges"])
     return answer(request, "traces/object/inspector.html" if inspector else "traces/object.html", context)
 
 
 def node_context(found: Rollout, node: Node) -> dict[str, Any]:
     """What every kind of object shows."""
     name, said = names(node)
+    edges, more_edges = edges_of(found, End(node.kind, node.object_id))
     return {
         "rollout": found,
         "node": node,
@@ -52,9 +58,18 @@ def node_context(found: Rollout, node: Node) -> dict[str, Any]:
         "owners": owners(found, node),
         "details": details(found, node),
         "payloads": payload_refs(found, node.data),
-        "edges": edges_of(found, node),
+        "edges": edges,
+        "more_edges": more_edges,
         "start_ms": int(found.started_at.timestamp() * 1000),
     }
+
+
+def exchanged(found: Rollout, node: Node, edges: list[Link]) -> list[ItemView]:
+    """An agent's task, its messages and its result: what its edges carried."""
+    if node.kind != "thread":
+        return []
+    carried = dict.fromkeys(item_id for edge in edges for item_id in edge.carried)
+    return item_views(found, list(carried)[:EVENTS])
 
 
 def owners(found: Rollout, node: Node) -> list[Ref]:
@@ -87,31 +102,9 @@ def below(found: Rollout, node: Node, start: int) -> dict[str, Any]:
 
 def log_of(found: Rollout, node: Node) -> dict[str, Any]:
     """The raw events about it."""
-    events = Event.objects.filter(rollout=found).about(node.kind, node.object_id).defer("body")
+    events = Event.objects.filter(rollout=found).about(node.kind, node.object_id)
     total = events.count()
-    return {"log": events[:EVENTS], "log_more": max(0, total - EVENTS)}
-
-
-def edges_of(found: Rollout, node: Node) -> list[tuple[str, Ref]]:
-    """What flowed to it or from it."""
-    if node.kind not in ("thread", "tool_call"):
-        return []
-    key = f"{node.kind}_id"
-    refs: list[tuple[str, Ref]] = []
-    for edge in InteractionEdge.objects.filter(rollout=found):
-        for side, other, words in (("source", "target", "to"), ("target", "source", "from")):
-            if edge.data[side].get(key) == node.object_id:
-                refs.append((edge.kind, end_ref(found, edge.data[other], words)))
-    return refs
-
-
-def end_ref(found: Rollout, end: dict[str, str], words: str) -> Ref:
-    """One end of an edge as a link."""
-    kind = end["type"]
-    object_id = next(value for key, value in end.items() if key != "type")
-    slug = "items" if kind == "conversation_item" else SLUGS.get(kind, "items")
-    href = f"{found.get_absolute_url()}{slug}/{object_id}/"
-    return Ref(f"{words} {kind.replace('_', ' ')}", href, note=object_id)
+    return {"log": events[:EVENTS], "log_total": total, "log_more": max(0, total - EVENTS)}
 
 
 def item(request: Request, found: Rollout, item_id: str) -> HttpResponse:
@@ -132,8 +125,30 @@ def item(request: Request, found: Rollout, item_id: str) -> HttpResponse:
         "call": around.inferences.get(view.inference_id),
         "turn": around.turns.get(row_.data.get("codex_turn_id") or ""),
         "thread": threads.get(row_.thread_id),
+        "edges": edges_of(found, End("conversation_item", item_id))[0],
         "near": {"previous" if other.position == place - 1 else "following": other for other in near},
         "window_start": max(0, place - 10),
         "start_ms": int(found.started_at.timestamp() * 1000),
     }
     return answer(request, "traces/item.html", context)
+
+
+def edge(request: Request, found: Rollout, edge_id: str) -> HttpResponse:
+    """What flowed from one object to another, with both ends and what was carried."""
+    shown = InteractionEdge.objects.filter(rollout=found, edge_id=edge_id).first()
+    if shown is None:
+        raise Http404("This rollout has no such edge.")
+    context = edge_context(found, shown)
+    context["items"] = item_views(found, context["item_ids"][:CHILDREN])
+    return answer(request, "traces/edge.html", context)
+
+
+def session(request: Request, found: Rollout, terminal_id: str) -> HttpResponse:
+    """A terminal with all its operations."""
+    shown = TerminalSession.objects.filter(rollout=found, terminal_id=terminal_id).first()
+    if shown is None:
+        raise Http404("This rollout has no such terminal.")
+    return answer(request, "traces/session.html", session_context(found, shown, request.GET.get("from")))
+
+
+OTHERS = {"items": item, "edges": edge, "sessions": session}  # what has a page and no place in the outline

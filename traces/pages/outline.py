@@ -9,7 +9,7 @@ from traces.pages.attempts import retries
 from traces.pages.items import node_href, node_icon
 from traces.pages.windows import Window
 
-WINDOW = 250
+WINDOW = 80
 NAMES = {
     "codex_turn": "Turn",
     "inference_call": "Inference",

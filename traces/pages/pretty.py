@@ -17,13 +17,13 @@ class Pretty:
     is_json: bool
 
 
-def pretty(body: bytes) -> Pretty:
+def pretty(body: bytes, most: int = SHOWN) -> Pretty:
     """The body as text."""
     formatted = _formatted(body) if len(body) <= FORMATTED else None
     if formatted is not None:
-        return Pretty(formatted[:SHOWN], max(0, len(formatted) - SHOWN), True)
-    text = body[: SHOWN * 4].decode("utf-8", "replace")
-    return Pretty(text[:SHOWN], max(0, len(body) - len(text[:SHOWN].encode())), False)
+        return Pretty(formatted[:most], max(0, len(formatted) - most), True)
+    text = body[: most * 4].decode("utf-8", "replace")
+    return Pretty(text[:most], max(0, len(body) - len(text[:most].encode())), False)
 
 
 def _formatted(body: bytes) -> str | None:

@@ -1,9 +1,9 @@
 """A path flows in, the view of its page flows out; a name is a view is a template is a partial."""
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 from django.urls.converters import StringConverter
 
-from traces.pages import events, inference, objects, payloads, rollout, rollouts, uploads
+from traces.pages import deletion, events, inference, objects, payloads, rollout, rollouts, samples, uploads
 
 
 class KeyConverter(StringConverter):
@@ -16,9 +16,16 @@ register_converter(KeyConverter, "key")
 
 urlpatterns = [
     path("", rollouts.rollouts, name="rollouts"),
+    path("api/", include("traces.pages.api.urls")),
     path("uploads/", uploads.receive, name="uploads"),
     path("uploads/<slug:public_id>/", uploads.upload, name="upload"),
+    path("uploads/<slug:public_id>/retry/", uploads.retry, name="upload_retry"),
+    path("uploads/<slug:public_id>/delete/", uploads.delete, name="upload_delete"),
+    path("samples/", samples.open_samples, name="samples"),
+    path("deleted/", deletion.deleted, name="deleted"),
     path("rollouts/<slug:public_id>/", rollout.rollout, name="rollout"),
+    path("rollouts/<slug:public_id>/delete/", deletion.delete, name="delete"),
+    path("rollouts/<slug:public_id>/restore/", deletion.restore, name="restore"),
     path("rollouts/<slug:public_id>/inferences/<key:key>/", inference.inference, name="inference"),
     path("rollouts/<slug:public_id>/events/", events.events, name="events"),
     path("rollouts/<slug:public_id>/events/<int:seq>/", events.event, name="event"),

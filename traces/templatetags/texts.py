@@ -1,13 +1,14 @@
 """A model's or a terminal's text flows in, safe markup flows out: everything is escaped or passes the sanitiser."""
 
 import re
-from collections.abc import Iterator
 
 import nh3
 from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
+
+from traces.templatetags.sgr import runs
 
 register = template.Library()
 
@@ -38,33 +39,25 @@ def plain(text: str) -> SafeString:
     return format_html("<pre>{}</pre>", text)
 
 
-# Select Graphic Rendition is kept as classes; every other escape sequence moves a cursor nobody has here.
-SGR = re.compile(r"\x1b\[([0-9;:]*)m")
-OTHER_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
-STYLES = {1: "ansi-b", 2: "ansi-dim", 4: "ansi-u"} | {code: f"ansi-{code}" for code in range(31, 37)}
-STYLES |= {code + 60: f"ansi-{code}" for code in range(31, 37)}
 
 
 @register.filter
 def ansi(text: str) -> SafeString:
     """A terminal's output: colours become classes, other escapes go, control characters become visible."""
-    text = OTHER_ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return mark_safe("".join(_runs(text)))  # noqa: S308 - every run is escaped
+    pieces = (_run(run, classes) for classes, run in runs(text.replace("\r\n", "\n")))
+    return mark_safe("".join(pieces))  # noqa: S308 - every run is escaped
 
 
-def _runs(text: str) -> Iterator[str]:
-    styles: list[str] = []
-    pieces = SGR.split(text)
-    yield _run(pieces[0], styles)
-    for codes, run in zip(pieces[1::2], pieces[2::2], strict=True):
-        styles = _restyled(styles, codes)
-        yield _run(run, styles)
+@register.filter
+def visible(text: str) -> str:
+    """Text with its control characters as pictures; it is still to be escaped."""
+    return CONTROLS.sub(_visible, text.replace("\x1b", "␛"))
 
 
-def _run(text: str, styles: list[str]) -> str:
-    shown = escape(CONTROLS.sub(_visible, text.replace("\r", "␍").replace("\x1b", "␛")))
-    return f'<span class="{" ".join(styles)}">{shown}</span>' if styles and shown else shown
+def _run(text: str, classes: str) -> str:
+    shown = escape(visible(text.replace("\r", "␍")))
+    return f'<span class="{classes}">{shown}</span>' if classes and shown else shown
 
 
 def _visible(character: re.Match[str]) -> str:
@@ -72,30 +65,19 @@ def _visible(character: re.Match[str]) -> str:
     return "␡" if code == 0x7F else chr(0x2400 + code)
 
 
-def _restyled(styles: list[str], codes: str) -> list[str]:
-    for code in re.split("[;:]", codes):
-        number = int(code[:4] or 0) if code.isascii() and (code.isdigit() or not code) else -1
-        if number in (0, -1):
-            styles = []
-        elif number == 39:
-            styles = [style for style in styles if not style[5:].isdigit()]
-        elif number in STYLES and STYLES[number] not in styles:
-            styles = [*styles, STYLES[number]]
-    return styles
-
-
 @register.filter
 def patch(text: str) -> SafeString:
-    """A patch with its added and removed lines coloured."""
+    """A patch: added and removed lines are marked by their + and -, by elements that say so, and by colour."""
     return mark_safe("\n".join(_patch_line(line) for line in text.split("\n")))  # noqa: S308 - lines are escaped
 
 
 def _patch_line(line: str) -> str:
+    shown = escape(visible(line))
     if line.startswith("+"):
-        return f'<span class="ansi-32">{escape(line)}</span>'
+        return f'<ins class="line">{shown}</ins>'
     if line.startswith("-"):
-        return f'<span class="ansi-31">{escape(line)}</span>'
-    return f'<span class="ansi-dim">{escape(line)}</span>' if line.startswith(("***", "@@")) else str(escape(line))
+        return f'<del class="line">{shown}</del>'
+    return f'<span class="ansi-dim">{shown}</span>' if line.startswith(("***", "@@")) else shown
 
 
 # Strings with the colon that makes them keys, other strings, and literals, in formatted JSON.

@@ -98,6 +98,51 @@ def test_terminal_escapes_become_classes() -> None:
     assert html == ('<span class="ansi-32">got &lt;ping&gt;</span>\n<span class="ansi-b ansi-31">red</span> done␇')
 
 
+@pytest.mark.parametrize(
+    ("codes", "classes"),
+    [
+        ("1;4;31", "ansi-b ansi-u ansi-31"),
+        ("91", "ansi-31"),
+        ("3;9;7", "ansi-i ansi-inv ansi-s"),
+        ("44", "ansi-44"),
+        ("103", "ansi-43"),
+        ("38;5;196", "ansi-31"),
+        ("38;5;2", "ansi-32"),
+        ("38;5;250", "ansi-37"),
+        ("48;2;10;10;200", "ansi-44"),
+        ("38:2::200:0:200", "ansi-35"),
+        ("38:2:0:200:200", "ansi-36"),
+        ("38;2;1", ""),
+        ("38;9;1;32", "ansi-b ansi-32"),
+        ("31;39", ""),
+        ("42;49;1;22", ""),
+        ("1;0", ""),
+        ("777", ""),
+    ],
+)
+def test_every_colour_becomes_one_of_eight(codes: str, classes: str) -> None:
+    expected = f'<span class="{classes}">x</span>' if classes else "x"
+    assert ansi(f"\x1b[{codes}mx") == expected
+
+
+@pytest.mark.parametrize(
+    "escape",
+    ["\x1b[2J", "\x1b[10;3H", "\x1b]8;;https://example.org\x07", "\x1b]0;title\x1b\\", "\x1bPq#0\x1b\\", "\x1b(B"],
+)
+def test_every_other_escape_is_dropped(escape: str) -> None:
+    assert ansi(f"a{escape}b") == "ab"
+
+
+@pytest.mark.parametrize("escape", ["\x1b[?25l", "\x1b[>4;2m", "\x1b7", "\x1bc", "\x1b="])
+def test_private_escapes_are_dropped(escape: str) -> None:
+    assert ansi(f"a{escape}b") == "ab"
+
+
+def test_what_is_no_escape_is_seen() -> None:
+    assert ansi("a\x1b") == "a␛"
+    assert ansi("a\x00\x08b\rc") == "a␀␈b␍c"
+
+
 def test_monstrous_escapes_do_no_harm() -> None:
     assert ansi(f"\x1b[{'9' * 10_000}mx") == "x"
     assert ansi("\x1b[²mx").endswith("x")
@@ -107,4 +152,4 @@ def test_json_and_patches_are_escaped() -> None:
     html = json_colours('{\n  "a<b": "<script>",\n  "n": -1.5e3\n}')
     assert '<span class="k">&quot;a&lt;b&quot;</span>: <span class="s">&quot;&lt;script&gt;&quot;</span>' in html
     assert '<span class="v">-1.5e3</span>' in html
-    assert patch("+<b>\n-c\n d").startswith('<span class="ansi-32">+&lt;b&gt;</span>')
+    assert patch("+<b>\n-c\n d").startswith('<ins class="line">+&lt;b&gt;</ins>\n<del class="line">-c</del>')

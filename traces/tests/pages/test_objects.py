@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from traces.models import Payload, Rollout
+from traces.models import Rollout
+from traces.pages.tools import arguments, cut_off, returned
 from traces.tests.fixtures.recordings import recording_folder
 
 Ingested = Callable[[str], Rollout]
@@ -31,7 +32,8 @@ def test_every_link_leads_to_a_page(ingested: Ingested, client: Client, name: st
         assert not INLINE.search(body), (address, INLINE.search(body))
         for link in LINK.findall(body):
             found = address_of(address, html.unescape(link))
-            if found.startswith(start) and found not in seen and "item=" not in found:
+            level = "at=" in found and "/payloads/1/" not in found  # the levels of one tree stand for all
+            if found.startswith(start) and found not in seen and "item=" not in found and not level:
                 seen.add(found)
                 ahead.append(found)
     assert len(seen) > 30
@@ -122,24 +124,12 @@ def test_a_raw_event(ingested: Ingested, read: Read) -> None:
 def test_payload_bytes_are_exact(ingested: Ingested, client: Client, read: Read) -> None:
     rollout = ingested("0.169.0/story")
     recorded = (recording_folder("0.169.0/story") / "payloads" / "50.json").read_bytes()
-    assert '"upstream_request_id": "req_009"' in read(f"{rollout.get_absolute_url()}payloads/50/")
+    assert 'upstream_request_id: "req_009"' in read(f"{rollout.get_absolute_url()}payloads/50/")
     raw = client.get(f"{rollout.get_absolute_url()}payloads/50/raw")
     assert raw.content == recorded
     assert raw["Content-Disposition"] == 'attachment; filename="2914f777-payload-50.json"'
     assert raw["X-Content-Type-Options"] == "nosniff"
     assert raw["Content-Security-Policy"] == "default-src 'none'; sandbox"
-
-
-def test_large_payloads_say_what_is_left_out(ingested: Ingested, client: Client, read: Read) -> None:
-    rollout = ingested("0.169.0/retried")
-    payload = Payload.objects.get(rollout=rollout, raw_payload_id="raw_payload:1")
-    content = b'{"a": "' + b"x" * 300_000 + b'"}'
-    payload.fill(content)
-    payload.save()
-    page = read(f"{rollout.get_absolute_url()}payloads/1/")
-    assert "characters more: download the exact bytes." in page
-    assert len(page) < 210_000
-    assert client.get(f"{rollout.get_absolute_url()}payloads/1/raw").content == content
 
 
 @pytest.mark.parametrize(
@@ -165,3 +155,104 @@ def test_what_is_not_there_says_so(ingested: Ingested, client: Client, nothing: 
 
 def test_an_unknown_rollout(db: None, client: Client) -> None:
     assert client.get("/rollouts/nobody/").status_code == 404
+
+
+def test_a_terminal_with_all_its_operations(ingested: Ingested, read: Read) -> None:
+    rollout = ingested("0.128.0/terminal")
+    session = rollout.terminal_sessions.get()
+    page = read(f"{rollout.get_absolute_url()}sessions/{session.terminal_id}/")
+    assert "2 operations of one terminal, in order." in page
+    assert page.index("Terminal 1") < page.index("Terminal 2")
+    assert "got ping" in page
+    assert "The whole terminal" in read(f"{rollout.get_absolute_url()}terminals/terminal_operation:2/")
+
+
+def test_an_edge_links_both_ways(ingested: Ingested, read: Read, client: Client) -> None:
+    rollout = ingested("0.169.0/story")
+    edge = rollout.interaction_edges.get(kind="spawn_agent")
+    address = f"{rollout.get_absolute_url()}edges/{edge.edge_id}/"
+    page = read(address)
+    assert "Spawn agent between agents" in page
+    assert "To conversation item 35 /root/check_callers" in page
+    child = rollout.nodes.get(kind="thread", title="/root/check_callers").object_id
+    parent = rollout.root_thread_id
+    for end in ("tools/call_9/", "items/conversation_item:35/", f"threads/{child}/", f"threads/{parent}/"):
+        assert f'href="{address}"' in client.get(f"{rollout.get_absolute_url()}{end}").content.decode(), end
+
+
+def test_an_agents_page_says_what_came_of_it(ingested: Ingested, read: Read) -> None:
+    rollout = ingested("0.169.0/story")
+    child = rollout.nodes.get(kind="thread", title="/root/check_callers")
+    page = read(f"{rollout.get_absolute_url()}threads/{child.object_id}/")
+    for said in ("Task check_callers", "How it was started", "spawn agent from", "agent result to", "No other round()"):
+        assert said in page
+    root = read(f"{rollout.get_absolute_url()}threads/{rollout.root_thread_id}/")
+    assert "Agents it started" in root
+    assert "Messages between agents" in root
+
+
+def test_a_patch_is_a_difference(ingested: Ingested, client: Client) -> None:
+    body = client.get(f"{ingested('0.169.0/story').get_absolute_url()}tools/call_5/").content.decode()
+    assert '<ins class="line">+' in body
+    assert '<del class="line">-' in body
+
+
+def test_what_went_back_to_the_model(ingested: Ingested, read: Read) -> None:
+    page = read(f"{ingested('0.169.0/story').get_absolute_url()}tools/call_1/")
+    assert '"cmd": "ls -la && cat README.md"' in page
+    assert "Went back to the model" in page
+    assert "The whole output went back." in page
+
+
+def test_what_was_cut_off_in_between() -> None:
+    printed = "".join(f"line {number}\n" for number in range(1_000))
+    said = f"{printed[:1_000]}…1900 tokens truncated…{printed[-1_000:]}"
+    lost = cut_off(printed, said)
+    assert lost is not None
+    assert printed[:1_000] + lost.text + printed[-1_000:] == printed
+    assert lost.instead == "…1900 tokens truncated…"
+    assert (
+        returned(printed, said, lost)
+        == f"{len(printed) - 2_000:,} of {len(printed):,} printed characters did not go back."
+    )
+    assert cut_off("one", "something else") is None
+    assert cut_off(printed, printed) is None
+
+
+@pytest.mark.parametrize(
+    ("invocation", "said"),
+    [
+        (b'{"payload": {"type": "function", "arguments": "{\\"a\\": 1}"}}', '{\n  "a": 1\n}'),
+        (b'{"payload": {"type": "function", "arguments": "{broken"}}', "{broken"),
+        (b'{"payload": {"type": "custom", "input": "*** Begin Patch"}}', "*** Begin Patch"),
+        (b'{"payload": {"arguments": {"a": [1]}}}', '{\n  "a": [\n    1\n  ]\n}'),
+        (b'{"payload": {"arguments": "' + b"[" * 100_000 + b'"}}', "[" * 100_000),
+        (b'{"payload": 3}', ""),
+        (b"[]", ""),
+        (b"no json", ""),
+        (b"", ""),
+    ],
+)
+def test_arguments_as_they_are_read(invocation: bytes, said: str) -> None:
+    assert arguments(invocation) == said
+
+
+def test_a_compaction_shows_both_histories(ingested: Ingested, read: Read) -> None:
+    rollout = ingested("0.128.0/compacted")
+    address = f"{rollout.get_absolute_url()}compactions/{rollout.nodes.get(kind='compaction').object_id}/"
+    page = read(address)
+    assert page.index("The history after it 4 items") < page.index("The history before it 5 items")
+    assert "Compaction request 1" in page
+
+
+def test_a_cells_first_response(ingested: Ingested, read: Read) -> None:
+    page = read(f"{ingested('0.169.0/code_mode').get_absolute_url()}cells/code_cell:call_1/")
+    assert "Responded +" in page
+    assert "event 20" in page
+    assert "Yielded not recorded" in page
+    assert "Initial response payload 13" in page
+
+
+@pytest.mark.parametrize("nothing", ["edges/x/", "sessions/x/"])
+def test_no_such_edge_or_terminal(ingested: Ingested, client: Client, nothing: str) -> None:
+    assert client.get(f"{ingested('0.169.0/retried').get_absolute_url()}{nothing}").status_code == 404

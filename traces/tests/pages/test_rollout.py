@@ -1,9 +1,12 @@
 """Recordings flow in, the page of a rollout flows out: head, problems, outline, conversation, one object in full."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from urllib.parse import urlencode
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from traces.bundle.reader import Bundle
 from traces.ingest import ingest_bundle
 from traces.models import Node, Rollout
+from traces.pages.jump import find, land, milliseconds
 from traces.pages.outline import Axis
 from traces.pages.windows import Window
 from traces.tests.fixtures.recordings import recording_folder
@@ -173,3 +177,95 @@ def test_what_a_model_writes_is_text(ingested: Ingested, client: Client) -> None
     body = client.get(rollout.get_absolute_url()).content.decode()
     for markup in ("<script>alert", "<img src=x", "<b>bold", "<i>no"):
         assert markup not in body
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "number"),
+    [
+        ("1", "thread", 1),
+        ("row 3", "inference_call", 1),
+        ("inference 9", "inference_call", 9),
+        ("Inference #9", "inference_call", 9),
+        ("turn 2", "codex_turn", 2),
+        ("tool call 3", "tool_call", 3),
+        ("agent 2", "thread", 2),
+        ("event 82", "tool_call", 9),
+        ("0:00", "thread", 1),
+        ("0 s", "thread", 1),
+    ],
+)
+def test_a_jump_finds_its_place(ingested: Ingested, asked: str, kind: str, number: int) -> None:
+    found = find(ingested("0.169.0/story"), asked.lower())
+    assert found is not None
+    if asked != "event 82":
+        assert (found.kind, found.number) == (kind, number)
+    else:
+        assert found.started_seq <= 82
+
+
+@pytest.mark.parametrize(
+    ("asked", "ms"),
+    [("1:30", 90_000), ("+1:02:03.5", 3_723_500), ("4.2 s", 4_200), ("2m 5s", 125_000), ("150 ms", 150), ("x", None)],
+)
+def test_times_as_people_write_them(asked: str, ms: int | None) -> None:
+    assert milliseconds(asked) == ms
+
+
+@pytest.mark.parametrize("asked", ["nonsense", "inference 99", "row x", "9" * 40, "<b>", "tool", "-5", "5 %%"])
+def test_a_jump_to_nowhere_says_so(ingested: Ingested, read: Read, asked: str) -> None:
+    page = read(f"{ingested('0.169.0/story').get_absolute_url()}?{urlencode({'jump': asked})}")
+    assert f"“{asked}” names no place here." in page
+    assert "Outline" in page
+
+
+@pytest.mark.parametrize("asked", ["999999999999", "100%", "999:00:00", "event 99999999"])
+def test_a_jump_beyond_the_end_is_the_end(ingested: Ingested, asked: str) -> None:
+    assert find(ingested("0.169.0/story"), asked) is not None
+
+
+def test_a_jump_brings_all_panes_at_once(ingested: Ingested, read: Read) -> None:
+    rollout = ingested("0.169.0/story")
+    panes = read(f"{rollout.get_absolute_url()}?jump=tool+call+9", "panes")
+    assert "Rollout traces" not in panes
+    for said in ("Outline", "Conversation", "Tool call Completed Open page"):
+        assert said in panes
+    call = rollout.nodes.get(kind="inference_call", number=12)
+    landing = land(rollout, "inference 12")
+    assert landing is not None
+    assert landing.thread_id == call.thread_id
+    assert landing.node == call
+    terminal = land(rollout, "terminal 7")
+    assert terminal is not None
+    assert terminal.thread_id == call.thread_id
+
+
+def test_a_window_of_an_own_choice_beats_the_jump(ingested: Ingested, read: Read) -> None:
+    page = read(f"{ingested('0.169.0/story').get_absolute_url()}?jump=inference+12&row=0&item=0")
+    assert "earlier rows" not in page
+    assert "earlier items" not in page
+
+
+def test_controls_of_direction_are_shown(ingested: Ingested, client: Client) -> None:
+    rollout = ingested("0.169.0/retried")
+    Rollout.objects.update(title="safe \u202egnp.exe\u2066")
+    body = client.get(rollout.get_absolute_url()).content.decode()
+    assert "safe ⟦U+202E⟧gnp.exe⟦U+2066⟧" in body
+    assert "\u202e" not in body
+
+
+def test_a_page_of_a_long_rollout_stays_small(ingested: Ingested, client: Client) -> None:
+    rollout = ingested("0.169.0/story")
+    call = rollout.nodes.get(kind="inference_call", number=1)
+    copies = [copied(call, number) for number in range(100, 3_000)]
+    Node.objects.bulk_create(copies)
+    for address in (rollout.get_absolute_url(), f"{rollout.get_absolute_url()}?jump=50%25"):
+        body = client.get(address).content
+        assert len(body) < 500_000
+        assert len(re.findall(rb"<[a-z]", body)) < 3_000
+
+
+def copied(call: Node, number: int) -> Node:
+    return Node(
+        **{field.attname: getattr(call, field.attname) for field in Node._meta.concrete_fields if field.name != "id"}
+        | {"object_id": f"copy-{number}", "number": number, "position": f"{call.position}{number:06d}"}
+    )

@@ -1,15 +1,15 @@
 // The panes of a rollout: the object shown on the right is marked in the outline; on small screens a line opens its page.
 
-const outline = document.querySelector("#outline");
-const inspector = document.querySelector("#inspector");
+// A jump replaces everything inside, so this is the element that stays.
+const panes = document.querySelector("#panes");
 const small = matchMedia("(max-width: 75rem)");
 
 function mark(link) {
-  for (const other of outline.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
+  for (const other of panes.querySelectorAll(".outline [aria-current]")) other.removeAttribute("aria-current");
   link.setAttribute("aria-current", "true");
 }
 
-outline.addEventListener("htmx:configRequest", (event) => {
+panes.addEventListener("htmx:configRequest", (event) => {
   const link = event.target.closest?.(".outline a");
   if (!link) return;
   if (small.matches) {
@@ -21,7 +21,8 @@ outline.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-inspector.addEventListener("htmx:afterSwap", () => {
-  const body = inspector.querySelector(".body");
+panes.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "inspector") return;
+  const body = event.target.querySelector(".body");
   if (body) body.scrollTop = 0;
 });
