@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
 
-import zstandard
+from backports import zstd
 
 from traces.bundle.errors import BundleError, reason
 from traces.bundle.limits import DEFAULT_LIMITS, Limits
@@ -24,7 +24,8 @@ from traces.bundle.scratch import Budget, Member, Scratch
 from traces.bundle.tars import BLOCK, is_tar_header, tar_members
 from traces.bundle.zips import zip_members
 
-ZSTD_WINDOW = 2**27  # 128 MB, the largest that zstd itself accepts without being told to
+# 128 MB, the largest that zstd itself accepts without being told to.
+ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 27}
 _KINDS = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
@@ -139,8 +140,7 @@ def _members(path: Path, file: BinaryIO, budget: Budget) -> Iterator[Member]:
     if kind == "gzip":
         return tar_members(_Source(gzip.GzipFile(fileobj=file), budget).read)
     if kind == "zstd":
-        unpacker = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
-        return tar_members(_Source(unpacker.stream_reader(file, read_across_frames=True), budget).read)
+        return tar_members(_Source(zstd.ZstdFile(file, options=ZSTD_OPTIONS), budget).read)
     if is_tar_header(start):
         return tar_members(_Source(file, budget).read)
     raise BundleError(f"this is {kind or 'no archive'}", hint=f"give {_KNOWN}")
@@ -156,7 +156,7 @@ class _Source:
     def read(self, size: int) -> bytes:
         try:
             data = self.stream.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
             what = f"it is damaged or cut off ({error})"
             raise BundleError(what, hint="copy or upload it again") from error
         self.budget.spend_bytes(len(data))

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-import zstandard
+from backports import zstd
 from django.db import models
 
 from traces.models.words import WORDS
@@ -102,38 +102,33 @@ class HexField(models.BinaryField):
 _local = threading.local()
 
 
-def _packer() -> zstandard.ZstdCompressor:
+def _packer() -> zstd.ZstdCompressor:
     """One for each thread: they are not made to be shared, and making one takes longer than using it."""
     if not hasattr(_local, "packer"):
-        _local.packer = zstandard.ZstdCompressor(
-            level=LEVEL, dict_data=_words(), write_content_size=True, write_checksum=False, write_dict_id=False
-        )
-    packer: zstandard.ZstdCompressor = _local.packer
+        options: dict[int, int] = {
+            zstd.CompressionParameter.compression_level: LEVEL,
+            zstd.CompressionParameter.dict_id_flag: 0,
+        }
+        _local.packer = zstd.ZstdCompressor(options=options, zstd_dict=_words())
+    packer: zstd.ZstdCompressor = _local.packer
     return packer
 
 
-def _unpacker() -> zstandard.ZstdDecompressor:
-    if not hasattr(_local, "unpacker"):
-        _local.unpacker = zstandard.ZstdDecompressor(dict_data=_words())
-    unpacker: zstandard.ZstdDecompressor = _local.unpacker
-    return unpacker
-
-
 @cache
-def _words() -> zstandard.ZstdCompressionDict:
-    words = zstandard.ZstdCompressionDict(WORDS, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    words.precompute_compress(level=LEVEL)
-    return words
+def _words() -> zstd.ZstdDict:
+    return zstd.ZstdDict(WORDS, is_raw=True)
 
 
 def pack(content: bytes) -> bytes:
     """Compressed with the words that every object uses."""
-    return _packer().compress(content)
+    packer = _packer()
+    packer.set_pledged_input_size(len(content))
+    return packer.compress(content, packer.FLUSH_FRAME)
 
 
 def unpack(body: Any) -> bytes:
     """And back."""
-    return _unpacker().decompress(body)
+    return zstd.decompress(body, zstd_dict=_words())
 
 
 def plain(text: str | None) -> str:

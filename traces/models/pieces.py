@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-import zstandard
+from backports import zstd
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection, models, transaction
@@ -153,12 +153,12 @@ def save_file(number: int, content: bytes) -> str:
 
 def compress(content: bytes) -> bytes:
     """One frame."""
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=False).compress(content)
+    return zstd.compress(content, LEVEL)
 
 
 def decompress(body: Any, size: int) -> bytes:
     """And back."""
-    return zstandard.ZstdDecompressor().decompress(body, max_output_size=size) if size else b""
+    return zstd.decompress(body) if size else b""
 
 
 def chunked(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tracesite",),
 )
 PURE = ("traces.bundle", "traces.reducer", "traces.recorder", "traces.push")
-PURE_PACKAGES = {"msgspec", "zstandard"}
+PURE_PACKAGES = {"msgspec", "backports"}
 # Migrations are written by Django out of the models and know only them.
 SAME_ROOM = {"traces.migrations": "traces.models"}
 # Stand outside the order: the empty package, and tests, which may look into every room.

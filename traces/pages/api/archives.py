@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-import zstandard
+from backports import zstd
 
 Content = bytes | Iterable[bytes]
 Files = Iterable[tuple[str, Content]]
@@ -16,13 +16,16 @@ CHUNK = 1 << 20
 IN_MEMORY = 8 << 20
 LEVEL = 3
 # Requests repeat what was said before, which lies further back than zstd looks by itself: up to 32 MB are enough.
-WINDOW = {"enable_ldm": True, "window_log": 25}
+OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: LEVEL,
+    zstd.CompressionParameter.enable_long_distance_matching: 1,
+    zstd.CompressionParameter.window_log: 25,
+}
 
 
 def tar_zst(folder: str, files: Files, seconds: int) -> Iterator[bytes]:
     """Every file is dated alike: a bundle does not say when its files were written."""
-    parameters = zstandard.ZstdCompressionParameters.from_level(LEVEL, **WINDOW)
-    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    packer = zstd.ZstdCompressor(options=OPTIONS)
     for piece in _tar(folder, files, seconds):
         if packed := packer.compress(piece):
             yield packed
