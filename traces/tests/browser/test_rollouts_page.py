@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from traces.tests.browser.dropping import words
 from traces.tests.fixtures.site import LiveSite
@@ -62,6 +62,25 @@ def test_filters_change_the_list_and_the_address(filled: Page) -> None:
     expect(filled.locator("#totals")).to_contain_text("3 inferences")
     filled.get_by_role("link", name="Clear the filters").click()
     expect(filled.locator("tbody tr")).to_have_count(SESSIONS)
+
+
+def test_news_wait_for_the_filter_that_is_on_its_way(filled: Page) -> None:
+    """A list that is drawn again meanwhile takes away the link, and with it what its answer says about the form."""
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        held.append(route)
+
+    filled.goto(filled.url + "?calls=failed")
+    filled.route(re.compile(r"/$"), hold_first)
+    filled.get_by_role("link", name="Remove the filter Failed calls").click()
+    expect(filled.locator(".htmx-request")).to_have_count(1)
+    filled.evaluate("document.body.dispatchEvent(new Event('rollouts-changed'))")
+    held[0].continue_()
+    expect(filled.locator("tbody tr")).to_have_count(SESSIONS)
+    expect(filled.get_by_label("Failed calls")).not_to_be_checked()
 
 
 def test_nothing_matches(filled: Page) -> None:
