@@ -57,7 +57,8 @@ def page(browser: Browser, width: int = 1440, scheme: Literal["light", "dark"] =
 
 
 def take(page: Page, name: str, *, whole: bool = False) -> None:
-    """Takes one picture."""
+    """Takes one picture, of a page that has all it needs."""
+    page.wait_for_load_state()
     page.screenshot(path=DOCS / f"{name}.png", full_page=whole)
 
 
