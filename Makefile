@@ -7,7 +7,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST = .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: help run test check check-format check-lint check-types check-migrations check-layers
-.PHONY: test-services client bench pictures browser format fuzz kills
+.PHONY: test-services client bench bench-site pictures browser format fuzz kills
 
 help:
 	@echo "make run            the site at http://127.0.0.1:8000 (PORT=8001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-services  the tests on PostgreSQL"
 	@echo "make client         the published clients that comparisons run against"
 	@echo "make bench          the benchmark"
+	@echo "make bench-site     the benchmark of the whole way: upload, page, store, list"
 	@echo "make fuzz           random damage for everything that reads foreign bytes (SECONDS=600)"
 	@echo "make kills          kill -9 of the server at 30 random moments of an upload"
 
@@ -53,6 +54,9 @@ client:
 
 bench: .venv/installed-run
 	.venv/bin/python -m bench.reduce $(ARGS)
+
+bench-site: .venv/installed-dev browser
+	.venv/bin/python -m bench.site $(ARGS)
 
 # What it finds lies in var/fuzz with its traceback; the same SEED finds it again.
 fuzz: SECONDS = 600

@@ -80,7 +80,7 @@ def _speed(rows: Sequence[Row]) -> list[str]:
     return [
         "Processor time of the whole process, user and system; medians, least and most in brackets.",
         "",
-        *_table(head, lines),
+        *table(head, lines),
     ]
 
 
@@ -113,7 +113,7 @@ def _reached(case: Case, speed: float) -> str:
         return "–"
     if case.stretch and speed >= case.stretch:
         return "yes, stretch too"
-    return _yes(speed >= case.speed)
+    return yes(speed >= case.speed)
 
 
 def _memory(rows: Sequence[Row]) -> list[str]:
@@ -124,12 +124,12 @@ def _memory(rows: Sequence[Row]) -> list[str]:
             _megabytes(peak(measured.client())),
             f"**{measured.memory():.2f}**",
             f"≤ {case.memory:g}" if case.memory else "–",
-            _yes(measured.memory() <= case.memory) if case.memory else "–",
+            yes(measured.memory() <= case.memory) if case.memory else "–",
         )
         for case, measured in rows
     ]
     head = ("session", "ours", "client", "part of the client's", "asked", "reached")
-    return ["Peak memory (resident set); medians.", "", *_table(head, lines)]
+    return ["Peak memory (resident set); medians.", "", *table(head, lines)]
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:
@@ -139,41 +139,45 @@ def _growth(rows: Sequence[Row]) -> list[str]:
             f"**{(ours := exponent(before, after, Measured.ours)):.2f}**",
             f"{exponent(before, after, Measured.client):.2f}",
             f"< {GROWTH}",
-            _yes(ours < GROWTH),
+            yes(ours < GROWTH),
         )
         for before, after in _growing_pairs(rows)
     ]
     says = "Growth: time grows with this power of the number of inferences (full history, 1000 bytes an item)."
-    return [says, "", *_table(("inferences", "ours", "client", "asked", "reached"), lines)]
+    return [says, "", *table(("inferences", "ours", "client", "asked", "reached"), lines)]
 
 
 def _made_with(client_version: str) -> list[str]:
     """Where and when."""
     now = datetime.datetime.now(datetime.UTC)
-    system = f"{_system()}, kernel {platform.release()}"
+    system = f"{distribution()}, kernel {platform.release()}"
     return [
-        f"- Machine: {_processor()}, {os.cpu_count()} cores, {_total_memory()}; {system}",
+        f"- Machine: {processor()}, {os.cpu_count()} cores, {total_memory()}; {system}",
         f"- Python {platform.python_version()}, client {client_version} (`codex debug trace-reduce`)",
         f"- {now:%Y-%m-%d %H:%M} UTC; load average at the end {os.getloadavg()[0]:.1f}",
         "",
     ]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the machine calls its processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _total_memory() -> str:
+def total_memory() -> str:
+    """The machine's memory."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{pages / 2**30:.0f} GiB"
 
 
-def _system() -> str:
+def distribution() -> str:
+    """The operating system, as it calls itself."""
     return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     rows = [head, ["---"] * len(head), *lines]
     return [*(f"| {' | '.join(row)} |" for row in rows), ""]
 
@@ -191,5 +195,6 @@ def _megabytes(size: float) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _yes(reached: bool) -> str:
+def yes(reached: bool) -> str:
+    """Whether an asked figure was reached."""
     return "yes" if reached else "**no**"

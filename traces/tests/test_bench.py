@@ -13,6 +13,9 @@ from bench.measure import Measured, Pair, Run, RunFailed, exponent, run
 from bench.report import Case, missed, page
 from bench.sessions import write_session
 from bench.shape import Shape, parse
+from bench.site_report import MILLISECONDS, PART, PER_SECOND, Figure
+from bench.site_report import missed as missed_by_site
+from bench.site_report import page as page_of_site
 from traces.bundle.reader import Bundle
 from traces.reducer import Reducer, reduce_strict
 
@@ -112,3 +115,19 @@ def test_medians_are_compared_with_what_was_asked() -> None:
         "200 inferences, 1000 bytes an item: 0.40 of the client's memory, 0.3 asked",
     ]
     assert "| 2.00 s (1.00 s–6.00 s) | 64.00 s (32.00 s–192.00 s) | **32.00×** |" in page(rows, "0.169.0")
+
+
+def test_figures_of_the_site_are_held_against_what_was_asked() -> None:
+    figures = [
+        Figure("upload", "SQLite", PER_SECOND, (4_000, 5_500, 6_000), least=5_000),
+        Figure("the list", "SQLite", MILLISECONDS, (0.1, 0.2, 0.4), most=0.3, judged=0.4),
+        Figure("stored", "SQLite", PART, (18.8,), least=15),
+        Figure("until done", "SQLite", MILLISECONDS, (2.0,)),
+    ]
+    assert missed_by_site(figures) == ["the list, SQLite: 400 ms, ≤ 300 ms asked"]
+    shown = page_of_site(figures, ["a note"]).splitlines()
+    assert "| upload | SQLite | ≥ 5,000/s | **5,500/s** | 4,000/s–6,000/s | 3 | yes |" in shown
+    assert "| the list | SQLite | ≤ 300 ms | **400 ms** | 100 ms–400 ms | 3 | **no** |" in shown
+    assert "| stored | SQLite | ≤ 1/15 | **1/18.8** | – | 1 | yes |" in shown
+    assert "| until done | SQLite | – | **2,000 ms** | – | 1 | – |" in shown
+    assert "- a note" in shown
