@@ -1,9 +1,8 @@
 """A key flows in, a file flows out: `state.json` as the reference makes it, or the recording as it was uploaded."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
-from itertools import chain
 
 from django.http import HttpRequest
 
@@ -57,14 +56,33 @@ def bundle_zip(request: HttpRequest, public_id: str) -> Stream:
 
 def file_of(pieces: Iterator[bytes], kind: str, name: str) -> Stream:
     """A download; its first piece is made at once, so that what goes wrong there is still told as a sentence."""
-    first = next(pieces, b"")
-    response = Stream(gathered(chain([first], pieces)), content_type=kind)
+    response = Stream(Begun(pieces), content_type=kind)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+class Begun:
+    """Pieces whose first is there already.
+
+    Who goes away before the last one closes them, and the database's cursor with them (Django calls `close`): left to
+    the collector of garbage, it would be closed in the middle of another request's transaction, and break that.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.rest = gathered(pieces)
+        self.first = next(self.rest, b"")
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.first
+        yield from self.rest
+
+    def close(self) -> None:
+        """Nobody wants the rest."""
+        self.rest.close()
+
+
+def gathered(pieces: Iterator[bytes]) -> Generator[bytes]:
     """The same bytes in fewer pieces: each one is a step from thread to thread."""
     some: list[bytes] = []
     size = 0

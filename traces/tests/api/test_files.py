@@ -1,7 +1,7 @@
 """Every recording flows in; its state.json and its files flow out of the API byte for byte."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,22 @@ def test_names_of_files_are_safe(ingested: Ingest) -> None:
     assert files.folder_of(rollout) == f"trace-{rollout.trace_id}-{rollout.root_thread_id}"
     rollout.trace_id, rollout.root_thread_id = '../../"x\r\ny', "ü" * 500
     assert files.folder_of(rollout) == f"trace-_______x__y-{'_' * 60}"
+
+
+def test_what_nobody_reads_to_its_end_is_put_away() -> None:
+    put_away = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield bytes(files.PIECE)
+            yield b"never asked for"
+        finally:
+            put_away.append(True)
+
+    begun = files.Begun(pieces())
+    assert put_away == []
+    begun.close()
+    assert put_away == [True]
 
 
 def test_head_asks_for_no_body(ingested: Ingest, client: Client) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from traces.models import Rollout
 from traces.sharing import undoable_for
-from traces.tests.api.conftest import ROLLOUTS
+from traces.tests.api.conftest import ROLLOUTS, body_of
 
 pytestmark = pytest.mark.django_db
 Ingest = Callable[[str], Rollout]
@@ -106,7 +106,10 @@ def test_one_rollout(ingested: Ingest, ask: Ask, client: Client) -> None:
     assert found["conversation_items"] == rollout.conversation_items.count()
     assert found["bytes_recorded"] > 0
     for address in found["urls"].values():
-        assert client.get(urlsplit(address).path).status_code == 200, address
+        answer = client.get(urlsplit(address).path)
+        assert answer.status_code == 200, address
+        if answer.streaming:
+            body_of(answer)
 
 
 def test_recordings_of_one_session_know_each_other(ingested: Ingest, ask: Ask) -> None:

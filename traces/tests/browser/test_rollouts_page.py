@@ -150,14 +150,14 @@ def test_everything_without_a_script(filled: Page, shared_site: LiveSite, new_pa
     page.get_by_text("Failed calls").click()
     page.get_by_label("Model").select_option("gpt-5.5")
     page.get_by_role("button", name="Filter").click()
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Inferences").click()
-    assert "sort=-inferences" in page.url
+    expect(page).to_have_url(re.compile("sort=-inferences"))
     page.get_by_role("link", name=f"Delete {STORY}").click()
     page.get_by_role("button", name="Delete the rollout").click()
-    assert "No rollout has failed calls and uses the model gpt-5.5." in words(page, "#rollouts")
+    expect(page.locator("#rollouts")).to_contain_text("No rollout has failed calls and uses the model gpt-5.5.")
     page.get_by_role("button", name="Undo").click()
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_narrow_screen(filled: Page, shared_site: LiveSite, new_page: Callable[..., Page]) -> None:
