@@ -38,7 +38,12 @@ Row = tuple[Case, Measured]
 
 def page(rows: Sequence[Row], client_version: str) -> str:
     """The whole page."""
-    sections = [_speed(rows), _memory(rows), _growth(rows), _made_with(client_version)]
+    sections = [
+        _speed(rows),
+        _memory(rows),
+        _growth(rows),
+        made_with(f", client {client_version} (`codex debug trace-reduce`)"),
+    ]
     return "\n".join(
         ["# The reduction, beside the published client's", "", *(line for part in sections for line in part)]
     )
@@ -147,32 +152,29 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     return [says, "", *table(("inferences", "ours", "client", "asked", "reached"), lines)]
 
 
-def _made_with(client_version: str) -> list[str]:
-    """Where and when."""
+def made_with(program: str) -> list[str]:
+    """Where, with which program beside Python, and when."""
     now = datetime.datetime.now(datetime.UTC)
-    system = f"{distribution()}, kernel {platform.release()}"
+    system = f"{_distribution()}, kernel {platform.release()}"
     return [
-        f"- Machine: {processor()}, {os.cpu_count()} cores, {total_memory()}; {system}",
-        f"- Python {platform.python_version()}, client {client_version} (`codex debug trace-reduce`)",
+        f"- Machine: {_processor()}, {os.cpu_count()} cores, {_total_memory()}; {system}",
+        f"- Python {platform.python_version()}{program}",
         f"- {now:%Y-%m-%d %H:%M} UTC; load average at the end {os.getloadavg()[0]:.1f}",
         "",
     ]
 
 
-def processor() -> str:
-    """What the machine calls its processor."""
+def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def total_memory() -> str:
-    """The machine's memory."""
+def _total_memory() -> str:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{pages / 2**30:.0f} GiB"
 
 
-def distribution() -> str:
-    """The operating system, as it calls itself."""
+def _distribution() -> str:
     return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
 
 

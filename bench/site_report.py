@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.report import distribution, processor, table, total_memory, yes
+from bench.report import made_with, table, yes
 
 Shown = Callable[[float], str]
+SHARED = "; server, database, browser and benchmark share the machine"
 HEAD = ("what", "database", "asked", "measured", "least–most", "runs", "reached")
 
 
@@ -80,7 +78,7 @@ def page(figures: Sequence[Figure], notes: Sequence[str]) -> str:
     """The whole page."""
     title = ["# The whole way: upload, page, store, list", ""]
     lines = table(HEAD, [figure.cells() for figure in figures])
-    return "\n".join([*title, *lines, *(f"- {note}" for note in (*notes, *_made_with())), ""])
+    return "\n".join([*title, *lines, *(f"- {note}" for note in notes), *made_with(SHARED)])
 
 
 def missed(figures: Sequence[Figure]) -> list[str]:
@@ -89,15 +87,4 @@ def missed(figures: Sequence[Figure]) -> list[str]:
         f"{figure.what}, {figure.where}: {figure.unit.of(figure.value)}, {figure.asked()} asked"
         for figure in figures
         if not figure.reached
-    ]
-
-
-def _made_with() -> list[str]:
-    """Where and when."""
-    now = datetime.datetime.now(datetime.UTC)
-    return [
-        f"Machine: {processor()}, {os.cpu_count()} cores, {total_memory()}; {distribution()}, "
-        f"kernel {platform.release()}",
-        f"Python {platform.python_version()}; server, database, browser and benchmark share the machine",
-        f"{now:%Y-%m-%d %H:%M} UTC; load average at the end {os.getloadavg()[0]:.1f}",
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import zstandard
+from backports import zstd
 
 from bench.measure import RunFailed
 from bench.site_place import Served
@@ -41,12 +41,7 @@ def pack(folder: Path, archive: Path) -> Path:
     """The bundle as a .tar.zst, made once."""
     if not archive.exists():
         unfinished = archive.with_suffix(".part")
-        compressor = zstandard.ZstdCompressor(level=3)
-        with (
-            unfinished.open("wb") as file,
-            compressor.stream_writer(file) as packed,
-            tarfile.open(fileobj=packed, mode="w|") as tar,
-        ):
+        with zstd.open(unfinished, "wb", level=3) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
             tar.add(folder, arcname=folder.name)
         unfinished.rename(archive)
     return archive

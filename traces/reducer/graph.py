@@ -6,7 +6,7 @@ left out of `state.json`, a field that is None stands there as null.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import UnsetType
@@ -292,17 +292,4 @@ class Graph(msgspec.Struct):
     raw_payloads: dict[str, PayloadRef] = {}
 
 
-SECTIONS: tuple[Section, ...] = (
-    "threads",
-    "codex_turns",
-    "conversation_items",
-    "inference_calls",
-    "code_cells",
-    "tool_calls",
-    "terminal_sessions",
-    "terminal_operations",
-    "compactions",
-    "compaction_requests",
-    "interaction_edges",
-    "raw_payloads",
-)
+SECTIONS: tuple[Section, ...] = get_args(Section)

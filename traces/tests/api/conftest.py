@@ -11,10 +11,9 @@ import pytest
 import zstandard
 from django.test import Client
 
-from traces.bundle.reader import Bundle
-from traces.ingest import ingest_bundle
-from traces.models import Rollout
-from traces.tests.fixtures.recordings import recording_folder
+from traces.tests.fixtures.ingested import ingested
+
+__all__ = ["ingested"]  # the fixture, for every test below
 
 ROLLOUTS = "/api/v1/rollouts/"
 
@@ -22,14 +21,6 @@ ROLLOUTS = "/api/v1/rollouts/"
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, settings: Any) -> None:
     settings.TRACESITE_DATA = tmp_path / "data"
-
-
-@pytest.fixture
-def ingested(db: None) -> Callable[[str], Rollout]:
-    def ingest(name: str) -> Rollout:
-        return ingest_bundle(Bundle(recording_folder(name))).rollout
-
-    return ingest
 
 
 @pytest.fixture

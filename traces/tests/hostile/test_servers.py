@@ -4,6 +4,8 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,18 @@ def files(data: Path) -> list[str]:
     return [path.name for name in folders for path in (data / name).rglob("*") if path.is_file()]
 
 
+@contextmanager
+def running(blank: Blank, data: Path, largest_file: int = 0, **settings: str) -> Iterator[Server]:
+    """A site of its own that is stopped afterwards, and must not have printed a traceback."""
+    env = blank.copy(data) | settings
+    server = Server(env, data / "serve.log", largest_file)
+    try:
+        yield server
+    finally:
+        assert "Traceback" not in server.stop()
+        blank.drop(env)
+
+
 @pytest.mark.parametrize("sent", [0, 1000, 5_000_000])
 def test_a_browser_that_disconnects_half_way(live_site: LiveSite, sent: int) -> None:
     visitor = Visitor(live_site.url)
@@ -34,36 +48,24 @@ def test_a_browser_that_disconnects_half_way(live_site: LiveSite, sent: int) -> 
 
 
 def test_an_upload_beyond_the_limit(blank_database: Blank, tmp_path: Path) -> None:
-    env = blank_database.copy(tmp_path) | {"TRACESITE_MAX_UPLOAD_BYTES": "7_000_000"}
-    server = Server(env, tmp_path / "serve.log")
-    try:
+    with running(blank_database, tmp_path, TRACESITE_MAX_UPLOAD_BYTES="7_000_000") as server:
         status, _, said = Visitor(server.url).upload("large.zip", NOISE)
         assert (status, files(tmp_path)) == (413, [])
         assert said.startswith("This upload is larger than 7,000,000 bytes, the limit of TRACESITE_MAX_UPLOAD_BYTES; ")
         assert Visitor(server.url).upload("good.zip", GOOD)[0] == 200
-    finally:
-        assert "Traceback" not in server.stop()
-        blank_database.drop(env)
 
 
 def test_a_full_disk(blank_database: Blank, tmp_path: Path) -> None:
-    env = blank_database.copy(tmp_path)
-    server = Server(env, tmp_path / "serve.log", 4_000_000)
-    try:
+    with running(blank_database, tmp_path, largest_file=4_000_000) as server:
         status, _, said = Visitor(server.url).upload("large.zip", NOISE)
         assert (status, files(tmp_path)) == (507, [])
         assert said.startswith("There is no room left on the disk of this site, and nothing was kept: free some ")
         assert "large.zip" not in Visitor(server.url).get("/")[1]
         assert Visitor(server.url).upload("good.zip", GOOD)[0] == 200
-    finally:
-        assert "Traceback" not in server.stop()
-        blank_database.drop(env)
 
 
 def test_no_room_to_unpack(blank_database: Blank, tmp_path: Path) -> None:
-    env = blank_database.copy(tmp_path)
-    server = Server(env, tmp_path / "serve.log", 4_000_000)
-    try:
+    with running(blank_database, tmp_path, largest_file=4_000_000) as server:
         visitor = Visitor(server.url)
         bomb = pack_zip(RECORDING | {"payloads/99.json": bytes(5_000_000)})
         row = visitor.upload("bomb.zip", bomb)[1]
@@ -74,9 +76,6 @@ def test_no_room_to_unpack(blank_database: Blank, tmp_path: Path) -> None:
             time.sleep(0.05)
         assert "there is no room left to unpack it; free some disk space and try again." in page
         assert list((tmp_path / "scratch").iterdir()) == []
-    finally:
-        assert "Traceback" not in server.stop()
-        blank_database.drop(env)
 
 
 def start(data: Path, **settings: str) -> subprocess.CompletedProcess[str]:

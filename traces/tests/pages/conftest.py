@@ -8,10 +8,9 @@ from typing import Protocol
 import pytest
 from django.test import Client
 
-from traces.bundle.reader import Bundle
-from traces.ingest import ingest_bundle
-from traces.models import Rollout
-from traces.tests.fixtures.recordings import recording_folder
+from traces.tests.fixtures.ingested import ingested
+
+__all__ = ["ingested"]  # the fixture, for every test below
 
 HTMX = {"HX-Request": "true"}
 
@@ -32,14 +31,6 @@ def words(response: Answer) -> str:
 def close(text: str) -> str:
     """Without the blanks that stand where markup was, so that a sentence can be found as it reads."""
     return re.sub(r" ([,.;:)”])", r"\1", re.sub(r"([(“]) ", r"\1", text))
-
-
-@pytest.fixture
-def ingested(db: None) -> Callable[[str], Rollout]:
-    def ingest(name: str) -> Rollout:
-        return ingest_bundle(Bundle(recording_folder(name))).rollout
-
-    return ingest
 
 
 @pytest.fixture
