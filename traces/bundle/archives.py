@@ -1,6 +1,6 @@
 """A folder or an archive of any supported kind flows in, the bundles in it flow out.
 
-Archives are told by their first bytes, never by their name, and unpacked piece by piece into a scratch folder.
+Archives are told by their first bytes, never by their name, and unpacked piece by piece into one scratch file.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO, Protocol
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol, cast
 
 from backports import zstd
 
 from traces.bundle.errors import BundleError, reason
 from traces.bundle.limits import DEFAULT_LIMITS, Limits
 from traces.bundle.manifest import MANIFEST_NAME
-from traces.bundle.reader import Bundle, find_bundles, is_bundle
+from traces.bundle.places import find_bundles
+from traces.bundle.reader import Bundle
 from traces.bundle.scratch import Budget, Member, Scratch
-from traces.bundle.tars import BLOCK, is_tar_header, tar_members
+from traces.bundle.tars import BLOCK, CHUNK, is_tar_header, tar_members
+from traces.bundle.unpacked import Unpacked
 from traces.bundle.zips import zip_members
 
 # 128 MB, the largest that zstd itself accepts without being told to.
@@ -58,73 +60,67 @@ def open_bundles(
     if path.is_dir():
         yield _bundles_in(path, name, limits)
         return
-    with _scratch_folder(scratch, name) as folder:
-        _unpack(path, folder, limits, name)
-        yield _bundles_in(folder, name, limits, unpacked=True)
+    with _scratch_file(scratch, name) as file:
+        yield _bundles_of(_unpack(path, file, limits, name), name, limits)
 
 
-@contextmanager
-def _scratch_folder(scratch: Path | str | None, name: str) -> Iterator[Path]:
+def _scratch_file(scratch: Path | str | None, name: str) -> BinaryIO:
+    """A file without a name, which is gone when it is closed, also by a process that is killed."""
     try:
-        temporary = TemporaryDirectory(prefix=f"unpacked-{os.getpid()}-", dir=scratch, ignore_cleanup_errors=True)
+        return cast(BinaryIO, TemporaryFile(dir=scratch, buffering=CHUNK))
     except OSError as error:
         raise BundleError(f"there is no place to unpack it: {reason(error)}", where=name) from error
-    with temporary as folder:
-        yield Path(folder)
 
 
-def _bundles_in(folder: Path, name: str, limits: Limits, *, unpacked: bool = False) -> list[Bundle]:
+def _bundles_in(folder: Path, name: str, limits: Limits) -> list[Bundle]:
     found = find_bundles(folder)
-    if unpacked and found == [folder]:
-        _refuse_second(folder, name)
     if not found:
-        what = f"No bundle found in {name}: expected manifest.json and trace.jsonl at its root or one folder down"
-        raise BundleError(what, hint=_advice(folder) if unpacked else "")
+        raise BundleError(_nothing_in(name))
     return [Bundle(path, name if path == folder else path.name, limits) for path in found]
 
 
-def _refuse_second(folder: Path, name: str) -> None:
+def _bundles_of(unpacked: Unpacked, name: str, limits: Limits) -> list[Bundle]:
+    found = unpacked.bundles()
+    if found == [unpacked]:
+        _refuse_second(unpacked, name)
+    if not found:
+        raise BundleError(_nothing_in(name), hint=_deeper(unpacked) or _archive_inside(unpacked))
+    return [Bundle(place, place.name or name, limits) for place in found]
+
+
+def _nothing_in(name: str) -> str:
+    return f"No bundle found in {name}: expected manifest.json and trace.jsonl at its root or one folder down"
+
+
+def _refuse_second(unpacked: Unpacked, name: str) -> None:
     """A bundle inside of a bundle would be left out without a word."""
-    for inside, folders, files in os.walk(folder):
-        folders.sort()
-        if MANIFEST_NAME in files and Path(inside) != folder:
-            second = Path(inside).relative_to(folder) / MANIFEST_NAME
+    for path in unpacked.files(""):
+        if path.endswith(f"/{MANIFEST_NAME}"):
             hint = "give each recording a folder of its own and pack these folders"
-            raise BundleError(f"it holds two manifests, {MANIFEST_NAME} and {second}", where=name, hint=hint)
+            raise BundleError(f"it holds two manifests, {MANIFEST_NAME} and {path}", where=name, hint=hint)
 
 
-def _advice(folder: Path) -> str:
-    return _deeper(folder) or _archive_inside(folder)
-
-
-def _archive_inside(folder: Path) -> str:
+def _archive_inside(unpacked: Unpacked) -> str:
     """People pack an archive once more; and some archives hold themselves, without an end."""
-    for inside, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            if file.lower().endswith(_PACKED):
-                return (
-                    f"it holds another archive, {(Path(inside) / file).relative_to(folder)}: unpack that one yourself"
-                )
-    return ""
+    packed = (path for path in unpacked.files("") if path.lower().endswith(_PACKED))
+    first = next(packed, "")
+    return first and f"it holds another archive, {first}: unpack that one yourself"
 
 
-def _deeper(folder: Path) -> str:
+def _deeper(unpacked: Unpacked) -> str:
     """People pack a whole home directory: say where in it the first bundle lies."""
-    for inside, folders, files in os.walk(folder):
-        folders.sort()
-        if MANIFEST_NAME in files and is_bundle(Path(inside)):
-            return f"there is one deeper down: pack the folder {Path(inside).relative_to(folder)} itself"
-    return ""
+    folders = (path.removesuffix(MANIFEST_NAME) for path in unpacked.files("") if path.endswith(f"/{MANIFEST_NAME}"))
+    first = next(filter(unpacked.is_bundle, folders), "")
+    return first and f"there is one deeper down: pack the folder {first.rstrip('/')} itself"
 
 
-def _unpack(path: Path, folder: Path, limits: Limits, name: str) -> None:
+def _unpack(path: Path, scratch: BinaryIO, limits: Limits, name: str) -> Unpacked:
     if not path.is_file():  # a pipe would wait for ever
         raise BundleError("there is no such file", where=name, hint=f"give {_KNOWN}")
     try:
         with open(path, "rb") as file:
             budget = Budget(limits, os.fstat(file.fileno()).st_size)
-            Scratch(folder, budget).unpack(_members(path, file, budget))
+            return Scratch(scratch, budget).unpack(_members(path, file, budget))
     except OSError as error:
         raise BundleError(f"it cannot be read: {reason(error)}", where=name) from error
     except BundleError as error:

@@ -35,6 +35,12 @@ class Limits(msgspec.Struct, frozen=True):
         said = f"{what}, the limit of {PREFIX}{field.upper()}"
         return BundleError(said, hint="raise it and try again if you trust where this comes from")
 
+    def check_size(self, field: str, path: str, size: int) -> None:
+        """Call before a file is read whole."""
+        most = getattr(self, field)
+        if size > most:
+            raise self.refusal(field, f"{path} has {size:,} bytes and is not read: that is more than {most:,}")
+
 
 DEFAULT_LIMITS = Limits()
 

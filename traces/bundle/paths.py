@@ -18,11 +18,16 @@ from traces.bundle.limits import DEFAULT_LIMITS, Limits
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that nobody writes to must not wait.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+MISSING_HINT = "the recording may have been copied before it was complete"
 
 
 def split_path(path: str, limits: Limits = DEFAULT_LIMITS) -> list[str]:
     """The names on a relative path, refusing every spelling that could lead out of the folder it belongs to."""
-    if len(path.encode(errors="surrogatepass")) > limits.path_bytes:
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError as error:
+        raise BundleError(f"the path {path[:40]!r} is not text") from error
+    if size > limits.path_bytes:
         raise limits.refusal("path_bytes", f"the path {path[:40]!r}… is longer than {limits.path_bytes:,} bytes")
     if not path or path.endswith("/"):
         raise BundleError(f"{path!r} does not name a file")
@@ -41,7 +46,7 @@ def open_inside(root: Path, path: str, limits: Limits = DEFAULT_LIMITS) -> Itera
     """A descriptor of the regular file at this path below `root`."""
     try:
         file = _open(root, split_path(path, limits))
-    except (OSError, UnicodeEncodeError) as error:
+    except OSError as error:
         raise _refusal(path, error) from error
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -65,11 +70,9 @@ def _open(root: Path, names: list[str]) -> int:
         os.close(folder)
 
 
-def _refusal(path: str, error: OSError | UnicodeEncodeError) -> BundleError:
+def _refusal(path: str, error: OSError) -> BundleError:
     if isinstance(error, FileNotFoundError):
-        return BundleError(f"{path} is missing", hint="the recording may have been copied before it was complete")
-    if isinstance(error, UnicodeEncodeError):
-        return BundleError(f"the path {path!r} is not text")
+        return BundleError(f"{path} is missing", hint=MISSING_HINT)
     if error.errno in {errno.ELOOP, errno.ENOTDIR}:
         return BundleError(f"{path} is a link, or lies behind one or in no folder; only files of the bundle are read")
     return BundleError(f"{path} cannot be read: {reason(error)}")
@@ -78,9 +81,8 @@ def _refusal(path: str, error: OSError | UnicodeEncodeError) -> BundleError:
 def read_inside(root: Path, path: str, limits: Limits, field: str) -> bytes:
     """The whole file, when it is not larger than this field of the limits says."""
     with open_inside(root, path, limits) as file:
-        size, most = os.fstat(file).st_size, getattr(limits, field)
-        if size > most:
-            raise limits.refusal(field, f"{path} has {size:,} bytes and is not read: that is more than {most:,}")
+        size = os.fstat(file).st_size
+        limits.check_size(field, path, size)
         return _read(file, size, path)
 
 

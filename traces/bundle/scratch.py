@@ -1,16 +1,19 @@
-"""Members of an archive flow in, files in a scratch folder or a refusal flow out."""
+"""Members of an archive flow in, one file that holds them all, or a refusal, flows out."""
 
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import BinaryIO, NamedTuple
 
-from traces.bundle.errors import BundleError, reason
+from traces.bundle.errors import BundleError
 from traces.bundle.limits import Limits
 from traces.bundle.paths import split_path
+from traces.bundle.unpacked import Index, Unpacked
+
+NAME_BYTES = 255  # what comes out as a bundle again has to fit on somebody's disk
 
 
 class Member(NamedTuple):
@@ -57,14 +60,15 @@ class Budget:
 
 
 class Scratch:
-    """A new folder that members are unpacked into; all that lies in it was made here, so there are no links in it."""
+    """Members, one behind the other in one file: making a file for each takes longer than reducing them all."""
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
-        self.folder = folder
+    def __init__(self, file: BinaryIO, budget: Budget) -> None:
+        self.file = file
         self.budget = budget
-        self._made = {""}
+        self.index = Index()
+        self._end = 0
 
-    def unpack(self, members: Iterator[Member]) -> None:
+    def unpack(self, members: Iterator[Member]) -> Unpacked:
         """Writes every file; a member that cannot be trusted refuses the whole archive."""
         for member in members:
             self.budget.spend_entry()
@@ -72,6 +76,9 @@ class Scratch:
             if names and not member.is_folder and not _is_junk(names):
                 self.budget.check_file(member.name, member.size)
                 self._write(member, names)
+        with _room():
+            self.file.flush()
+        return Unpacked(self.file.fileno(), self.index)
 
     def _names(self, member: Member) -> list[str]:
         path = member.name.rstrip("/") if member.is_folder else member.name
@@ -79,46 +86,50 @@ class Scratch:
             return []
         limits = self.budget.limits
         names = split_path(path, limits)
+        if any(len(name.encode()) > NAME_BYTES for name in names):
+            raise BundleError(
+                f"{member.name[:60]}… has a file name too long for any disk", hint="pack the bundle again"
+            )
         if len(names) > limits.folder_depth:
             raise limits.refusal("folder_depth", f"{member.name} lies more than {limits.folder_depth} folders deep")
         return names
 
     def _write(self, member: Member, names: list[str]) -> None:
-        try:
-            with open(self._create(names), "wb") as file:
-                written = 0
-                for chunk in member.chunks:
-                    written += len(chunk)
-                    self.budget.check_file(member.name, written)
-                    file.write(chunk)
-        except (OSError, UnicodeEncodeError) as error:
-            raise _refusal(member.name, error) from error
+        path = self._new_path(member.name, names)
+        start = self._end
+        for chunk in member.chunks:
+            self._end += len(chunk)
+            self.budget.check_file(member.name, self._end - start)
+            with _room():
+                self.file.write(chunk)
+        self.index.files[path] = start, self._end - start
 
-    def _create(self, names: list[str]) -> int:
-        folder = ""
-        for name in names[:-1]:
-            folder = f"{folder}/{name}"
-            self._make_folder(folder)
-        # O_EXCL: a second member of the same name is refused, not written over the first.
-        return os.open(f"{self.folder}{folder}/{names[-1]}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _new_path(self, name: str, names: list[str]) -> str:
+        """A second member of the same name is refused, and a file where a folder is."""
+        folders = list(accumulate(names[:-1], "{}/{}".format))
+        path = "/".join(names)
+        files, known = self.index.files, self.index.folders
+        if path in files or path in known or any(folder in files for folder in folders):
+            raise BundleError(f"it holds {name} twice", hint="pack the bundle again")
+        for folder in folders:
+            if folder not in known:
+                self.budget.spend_entry()
+                known.add(folder)
+        return path
 
-    def _make_folder(self, folder: str) -> None:
-        if folder not in self._made:
-            self.budget.spend_entry()
-            os.mkdir(f"{self.folder}{folder}", 0o700)
-            self._made.add(folder)
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise BundleError(
+                "there is no room left to unpack it", hint="free some disk space and try again"
+            ) from error
+        raise
 
 
 def _is_junk(names: list[str]) -> bool:
     """What a Mac adds to every archive."""
     return "__MACOSX" in names or names[-1] == ".DS_Store" or names[-1].startswith("._")
-
-
-def _refusal(name: str, error: OSError | UnicodeEncodeError) -> BundleError:
-    if isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError):
-        return BundleError(f"it holds {name} twice", hint="pack the bundle again")
-    if isinstance(error, UnicodeEncodeError):
-        return BundleError(f"the name {name!r} is not text", hint="pack the bundle again")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return BundleError("there is no room left to unpack it", hint="free some disk space and try again")
-    return BundleError(f"{name} cannot be unpacked: {reason(error)}", hint="pack the bundle again")

@@ -4,18 +4,19 @@ Requests repeat all earlier items byte for byte: what a payload has in common wi
 memory, and only the rest is looked into.
 """
 
-import re
 from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass, field
-from json import JSONDecoder
+
+import msgspec
 
 SMALLEST = 4096
 SMALLEST_ELEMENT = 48
 CHAINS = 4  # payloads that are remembered: one for each agent that is at work
-_SPACE = re.compile(r"[ \t\n\r]*")
-# Numbers are skipped, not read: a long one would take its time.
-_decoder = JSONDecoder(strict=False, parse_int=len, parse_float=len, parse_constant=len)
+ENDS = (b"}", b"]", b'"')
+IN_ARRAY = b'{"":[0'
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Cutter:
             return None
         cut = self._continued(body) or Cut(body, [])
         # No JSON, or cut off: the elements up to there are as good as any.
-        with suppress(ValueError, IndexError, StopIteration, RecursionError):
+        with suppress(msgspec.DecodeError, ValueError, RecursionError):
             scan(body, cut.elements)
         if len(cut.elements) < 2:
             return None
@@ -79,58 +80,26 @@ def common(before: Cut, body: bytes) -> int:
 
 def scan(body: bytes, elements: list[Element]) -> None:
     """Adds the elements that follow those that are known."""
-    # One character for each byte: positions stay, and JSON's own signs are the same in both.
-    start = elements[-1].end if elements else 0
-    text = body[start:].decode("latin-1")
-    at = 0
-    if elements:
-        at = _array(text, 0, start, elements, first=False)
-    else:
-        at = _skip(text, 1)
-        if text[at] == "}":
-            return
-        at = _field(text, at, start, elements)
-    while text[at] == ",":
-        at = _field(text, _skip(text, at + 1), start, elements)
+    at = elements[-1].end if elements else 0
+    # What follows an element is the rest of its array and of the object around it: with a start of our own it is whole.
+    start = IN_ARRAY + body[at:] if elements else body
+    at -= len(IN_ARRAY) if elements else 0
+    inside = 0
+    for value in _fields.decode(start).values():
+        text = bytes(value)
+        inside = start.index(text, inside)
+        if text.startswith(b"["):
+            _add(text, at + inside, elements)
+        inside += len(text)
 
 
-def _field(text: str, at: int, start: int, elements: list[Element]) -> int:
-    """One field of the object; the next sign after it."""
-    if text[at] != '"':
-        raise ValueError("no field")
-    _, at = _decoder.raw_decode(text, at)
-    at = _skip(text, _skip(text, at) + 1)
-    if text[at] == "[":
-        opened = _skip(text, at + 1)
-        if text[opened] == "]":
-            return _skip(text, opened + 1)
-        return _array(text, _element(text, opened, start, elements, first=True), start, elements, first=False)
-    _, at = _decoder.raw_decode(text, at)
-    return _skip(text, at)
-
-
-def _array(text: str, at: int, start: int, elements: list[Element], first: bool) -> int:
-    """The rest of an array; the next sign after it."""
-    at = _skip(text, at)
-    while text[at] == ",":
-        at = _skip(text, _element(text, _skip(text, at + 1), start, elements, first))
-    if text[at] != "]":
-        raise ValueError("no end")
-    return _skip(text, at + 1)
-
-
-def _element(text: str, at: int, start: int, elements: list[Element], first: bool) -> int:
-    _, end = _decoder.raw_decode(text, at)
-    if text[end - 1] in '}]"' and end - at >= SMALLEST_ELEMENT:
+def _add(array: bytes, start: int, elements: list[Element]) -> None:
+    """The elements of one array."""
+    inside = 0
+    for index, raw in enumerate(_elements.decode(array)):
+        text = bytes(raw)
+        inside = array.index(text, inside)
         # Of a number nobody could tell whether it ends here.
-        elements.append(Element(start + at, start + end, first))
-    return end
-
-
-def _skip(text: str, at: int) -> int:
-    """The next sign that is no white space; IndexError is a ValueError here, as is whatever JSON does not allow."""
-    found = _SPACE.match(text, at)
-    end = found.end() if found else at
-    if end >= len(text):
-        raise ValueError("cut off")
-    return end
+        if len(text) >= SMALLEST_ELEMENT and text[-1:] in ENDS:
+            elements.append(Element(start + inside, start + inside + len(text), index == 0))
+        inside += len(text)

@@ -22,6 +22,8 @@ KINDS: dict[Section, str] = {
     "compaction_requests": Node.Kind.COMPACTION_REQUEST,
     "compactions": Node.Kind.COMPACTION,
 }
+# What may decide on the parent of something else.
+DECIDING = frozenset({"inference_calls", "conversation_items", "interaction_edges"})
 SECTIONS: dict[str, Section] = {kind: section for section, kind in KINDS.items()}
 RANKS = {kind: f"{rank:x}" for rank, kind in enumerate(KINDS.values())}
 ANCHORS = {
@@ -109,20 +111,20 @@ class Outline:
 
     def take(self, event: Event, touched: Mapping[Section, Set[str]]) -> None:
         """Settles what an event touched."""
-        for section, kind in KINDS.items():
-            for object_id in sorted(touched.get(section, ())):
-                place = self.places.get((kind, object_id)) or self._add(kind, object_id, event)
-                self._place(place)
+        for key in keys_of(touched):
+            place = self.places.get(key) or self._add(*key, event)
+            self._place(place)
         self.settle(touched)
 
     def settle(self, touched: Mapping[Section, Set[str]]) -> None:
         """Finds new parents for those whose parent hangs on what was touched."""
-        for place in list(self._concerned(touched)):
-            self._place(place)
+        if not touched.keys().isdisjoint(DECIDING):
+            for place in list(self._concerned(touched)):
+                self._place(place)
 
     def _add(self, kind: str, object_id: str, event: Event) -> Place:
         self.counts[kind] += 1
-        value = self._object(kind, object_id)
+        value = self.value(kind, object_id)
         window = getattr(value, "execution", None)
         seq = window.started_seq if window else event.seq
         place = self.places[kind, object_id] = Place(kind, object_id, self.counts[kind], seq)
@@ -136,7 +138,8 @@ class Outline:
             self.cells_of_item[value.source_item_id] = object_id
         return place
 
-    def _object(self, kind: str, object_id: str) -> Any:
+    def value(self, kind: str, object_id: str) -> Any:
+        """An object of the graph."""
         return getattr(self.graph, SECTIONS[kind])[object_id]
 
     def _concerned(self, touched: Mapping[Section, Set[str]]) -> Iterator[Place]:
@@ -175,7 +178,7 @@ class Outline:
 
     def _parent_keys(self, place: Place) -> Iterator[Key]:
         """Who may be its parent, the closest first."""
-        value = self._object(place.kind, place.object_id)
+        value = self.value(place.kind, place.object_id)
         if place.kind == Node.Kind.THREAD:
             yield from self._spawners(value.origin)
             return
@@ -204,6 +207,16 @@ class Outline:
         item = self.graph.conversation_items.get(item_id)
         for producer in item.produced_by if item else ():
             yield from ((kind, producer[name]) for name, kind in ANCHORS.items() if name in producer)
+
+
+def keys_of(touched: Mapping[Section, Set[str]]) -> list[Key]:
+    """The nodes among what was touched, parents before children."""
+    return [
+        (kind, object_id)
+        for section, kind in KINDS.items()
+        if section in touched
+        for object_id in sorted(touched[section])
+    ]
 
 
 def is_below(place: Place | None, other: Place) -> bool:

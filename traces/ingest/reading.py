@@ -1,22 +1,19 @@
 """A bundle flows in, its events flow out one by one: each with its payloads' bytes and a hash of everything so far."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from traces.bundle.errors import BundleError
 from traces.bundle.events import Event, decode_event, payload_refs
-from traces.bundle.manifest import LOG_NAME, Manifest
-from traces.bundle.paths import open_inside
+from traces.bundle.manifest import Manifest
 from traces.bundle.reader import Bundle, Line
 from traces.bundle.shapes import PayloadRef
 
 CHAIN_BYTES = 16
-REST_BYTES = 10_000_000  # of empty lines at the end; what no event stands in is not worth more
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,9 +44,9 @@ class Entry:
 
     line: int
     data: bytes
-    # Where the data starts in the log, and all bytes since the line before: line ends, empty lines, the data.
+    # Where the data starts in the log, and the bytes between it and the line before: line ends and empty lines.
     start: int
-    raw: bytes
+    gap: bytes
     chain: bytes = b""
     event: Event | None = None
     wrong: str = ""
@@ -76,32 +73,29 @@ class Reading:
         self.rest = self.tail = b""
 
     def __iter__(self) -> Iterator[Entry]:
-        bundle = self.bundle
-        with open_inside(bundle.path, LOG_NAME, bundle.limits) as file, os.fdopen(file, "rb", closefd=False) as log:
-            yield from self._entries(RawLog(log))
+        position = 0
+        with self.bundle.open_lines() as lines:
+            for line in lines:
+                entry = self._entry(line, position + len(line.gap))
+                if entry.event is None and not line.complete:
+                    # The rest of it has not arrived: it is no event yet, and the next reading finds it whole.
+                    self.rest, self.tail = line.gap, line.data
+                    return
+                position = entry.start + len(line.data)
+                self.events += 1
+                self.chain = entry.chain = self._link(entry)
+                yield entry
+            self.rest = lines.rest
 
-    def _entries(self, log: "RawLog") -> Iterator[Entry]:
-        for line in self.bundle.lines():
-            raw = log.up_to(line)
-            entry = self._entry(line, log.position - len(line.data), raw)
-            if entry.event is None and not line.complete:
-                # The rest of it has not arrived: it is no event yet, and the next reading finds it whole.
-                self.rest, self.tail = raw[: len(raw) - len(line.data)], line.data
-                return
-            self.events += 1
-            self.chain = entry.chain = self._link(entry)
-            yield entry
-        self.rest = log.rest()
-
-    def _entry(self, line: Line, start: int, raw: bytes) -> Entry:
+    def _entry(self, line: Line, start: int) -> Entry:
         try:
             event = decode_event(line.data)
         except BundleError as error:
             said = glimpse(line.data)
             bodies = [self._body(ref) for ref in said.refs]
-            return Entry(line.number, line.data, start, raw, wrong=error.what, glimpse=said, bodies=bodies)
+            return Entry(line.number, line.data, start, line.gap, wrong=error.what, glimpse=said, bodies=bodies)
         bodies = [self._body(ref) for ref in payload_refs(event.payload)]
-        return Entry(line.number, line.data, start, raw, event=event, bodies=bodies)
+        return Entry(line.number, line.data, start, line.gap, event=event, bodies=bodies)
 
     def _body(self, ref: PayloadRef) -> Body:
         try:
@@ -117,34 +111,6 @@ class Reading:
         for body in entry.bodies:
             link.update(body.sha256 or b"-")
         return link.digest()
-
-
-class RawLog:
-    """The log's own bytes beside its lines: nothing between two lines is lost."""
-
-    def __init__(self, log: BinaryIO) -> None:
-        self.log = log
-        self.lines = 0
-        self.position = 0
-        self.ahead = b""
-
-    def up_to(self, line: Line) -> bytes:
-        """The bytes since the line before, up to the end of this one's data."""
-        parts = [self.ahead]
-        while self.lines < line.number:
-            parts.append(self.log.readline())
-            self.lines += 1
-        end = len(line.data)
-        # A log that grows may by now hold more of its last line than was read before.
-        self.ahead = parts[-1][end:] if line.complete else b""
-        parts[-1] = parts[-1][:end]
-        raw = b"".join(parts)
-        self.position += len(raw)
-        return raw
-
-    def rest(self) -> bytes:
-        """What follows the last line."""
-        return self.ahead + self.log.read(REST_BYTES)
 
 
 def first_link(manifest: Manifest) -> bytes:

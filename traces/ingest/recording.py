@@ -1,13 +1,11 @@
 """The files of a recording flow in, rows that hold their very bytes flow out."""
 
 import hashlib
-import os
 from collections.abc import Hashable, Iterator, Sequence
 
 from django.db.models import Sum
 
 from traces.bundle.errors import BundleError
-from traces.bundle.manifest import PAYLOADS_NAME
 from traces.bundle.reader import Bundle
 from traces.ingest.reading import Body, Entry
 from traces.ingest.shelf import Recipe, Shelf
@@ -102,24 +100,22 @@ class Recording:
 def _blocks(rollout: Rollout, entries: Sequence[Entry]) -> Iterator[Values]:
     first = size = 0
     for index, entry in enumerate(entries):
-        size += len(entry.raw)
+        size += len(entry.gap) + len(entry.data)
         if size >= BLOCK_BYTES or index + 1 == len(entries):
             yield _block(rollout, rollout.events + first, entries[first : index + 1])
             first, size = index + 1, 0
 
 
 def _block(rollout: Rollout, before: int, entries: Sequence[Entry]) -> Values:
-    raw = b"".join(entry.raw for entry in entries)
-    start = entries[0].start + len(entries[0].data) - len(entries[0].raw)
+    raw = b"".join(part for entry in entries for part in (entry.gap, entry.data))
+    start = entries[0].start - len(entries[0].gap)
     return rollout.pk, start, len(raw), compress(raw), before, b"".join(entry.chain for entry in entries)
 
 
 def loose_files(bundle: Bundle, named: set[str]) -> Iterator[tuple[str, bytes]]:
     """The payload files that no event names; what is no ordinary file of the bundle is left out."""
-    for folder, folders, files in os.walk(bundle.path / PAYLOADS_NAME):
-        folders.sort()
-        inside = os.path.relpath(folder, bundle.path)
-        for path in sorted({f"{inside}/{name}" for name in files} - named):
+    for path in bundle.payload_files():
+        if path not in named:
             try:
                 yield path, bundle.payload(path)
             except BundleError:

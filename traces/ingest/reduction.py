@@ -9,7 +9,7 @@ from traces.bundle.errors import BundleError
 from traces.bundle.events import CompactionRequestFailed, Event, InferenceStarted, ProtocolEventObserved, decode_event
 from traces.bundle.reader import Bundle
 from traces.bundle.shapes import PayloadRef
-from traces.ingest.outline import KINDS, Key, Outline
+from traces.ingest.outline import Key, Outline, keys_of
 from traces.ingest.reading import Body, Entry, protocol_event
 from traces.ingest.requests import Difference, Requests
 from traces.ingest.sums import Sums
@@ -152,11 +152,10 @@ class Reduction:
 
     def _note_ends(self, event: Event, touched: dict[Section, set[str]]) -> None:
         """Which event ended what."""
-        for section, kind in KINDS.items():
-            for object_id in touched.get(section, ()):
-                window = getattr(getattr(self.graph, section)[object_id], "execution", None)
-                if window is None or window.ended_seq == event.seq:
-                    self.outline.places[kind, object_id].end_event = event.type
+        for key in keys_of(touched):
+            window = getattr(self.outline.value(*key), "execution", None)
+            if window is None or window.ended_seq == event.seq:
+                self.outline.places[key].end_event = event.type
 
     def _note_words(self, entry: Entry, event: Event) -> None:
         """Reasons that the log gives and the graph does not keep."""
@@ -175,8 +174,7 @@ class Reduction:
 
     def dirty(self) -> set[Key]:
         """The nodes whose rows may have to change."""
-        keys = {(kind, object_id) for section, kind in KINDS.items() for object_id in self.touched.get(section, ())}
-        keys |= self.nodes | self.outline.moved
+        keys = {*keys_of(self.touched), *self.nodes, *self.outline.moved}
         for operation_id in self.touched.get("terminal_operations", ()):
             # A tool call is named by its terminal operation.
             keys.add((Node.Kind.TOOL_CALL, self.graph.terminal_operations[operation_id].tool_call_id))

@@ -6,8 +6,6 @@ from typing import Any
 import msgspec
 from django.db import IntegrityError, transaction
 
-from traces.bundle.manifest import MANIFEST_NAME
-from traces.bundle.paths import read_inside
 from traces.ingest.identity import OTHER_CONTENT
 from traces.ingest.outline import Place
 from traces.ingest.reading import Entry, Reading
@@ -75,7 +73,7 @@ class Writer:
         self._take(reduction)
         self.recording.take_rest(bundle, self.rollout)
         self.rollout.rest, self.rollout.tail = reading.rest, reading.tail
-        self.rollout.manifest_body = read_inside(bundle.path, MANIFEST_NAME, bundle.limits, "manifest_bytes")
+        self.rollout.manifest_body = bundle.manifest_body()
         self._write(reduction, entries, last=True)
 
     def _take(self, reduction: Reduction) -> None:

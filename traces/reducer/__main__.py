@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from traces.bundle.errors import BundleError
-from traces.bundle.reader import Bundle, is_bundle
+from traces.bundle.places import is_bundle
+from traces.bundle.reader import Bundle
 from traces.reducer.errors import ReductionError
 from traces.reducer.replay import reduce_strict
 from traces.reducer.state import pieces

@@ -17,6 +17,7 @@ from traces.models import Rollout
 from traces.pages.api import files
 from traces.pages.samples import samples
 from traces.tests.api.conftest import ROLLOUTS, body_of, recorded_files, unpacked, unzipped
+from traces.tests.bundle.packing import files_of
 from traces.tests.fixtures.recordings import BUNDLES, recording_folder
 from traces.tests.ingest.recordings import ALL, Copy
 
@@ -44,7 +45,7 @@ def test_every_sample_comes_back_as_it_was(sample: Path, client: Client, tmp_pat
     with open_bundles(sample, tmp_path) as (bundle,):
         rollout = ingest_bundle(bundle).rollout
         answer = client.get(f"{ROLLOUTS}{rollout.public_id}/bundle.tar.zst")
-        assert unpacked(body_of(answer)) == recorded_files(bundle.path)
+        assert unpacked(body_of(answer)) == files_of(bundle)
 
 
 @pytest.mark.parametrize("name", ["0.169.0/story", "0.125.0/interactive"])

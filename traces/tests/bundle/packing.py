@@ -9,6 +9,9 @@ from pathlib import Path
 
 import zstandard
 
+from traces.bundle.limits import DEFAULT_LIMITS
+from traces.bundle.reader import Bundle
+
 Files = dict[str, bytes]
 Pack = Callable[[Files], bytes]
 
@@ -24,6 +27,12 @@ BUNDLE: Files = {
 def read_files(folder: Path) -> Files:
     """Every file below a folder by its path."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def files_of(bundle: Bundle) -> Files:
+    """Every file of a bundle by its path, wherever it lies."""
+    place = bundle.place
+    return {path: place.read(path, DEFAULT_LIMITS, "payload_bytes") for path in place.files("")}
 
 
 def below(folder: str, files: Files) -> Files:

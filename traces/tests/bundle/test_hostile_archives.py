@@ -19,12 +19,12 @@ from traces.tests.bundle.packing import (
     BUNDLE,
     KINDS,
     below,
+    files_of,
     pack_gzip,
     pack_member,
     pack_tar,
     pack_zip,
     pack_zip_stored,
-    read_files,
 )
 
 
@@ -264,7 +264,7 @@ def opened_or_sentence(folder: Path, data: bytes) -> dict[str, bytes] | str:
     (folder / "upload").write_bytes(data)
     try:
         with open_bundles(folder / "upload", folder) as bundles:
-            return read_files(bundles[0].path)
+            return files_of(bundles[0])
     except BundleError as error:
         return str(error)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from traces.bundle.errors import BundleError
 from traces.bundle.limits import Limits
 from traces.bundle.paths import split_path
-from traces.bundle.reader import Bundle, find_bundles, read_lines
+from traces.bundle.places import find_bundles
+from traces.bundle.reader import Bundle, Lines
 from traces.tests.bundle.packing import BUNDLE, Files
 from traces.tests.fixtures.recordings import BUNDLES
 
@@ -27,8 +28,13 @@ def write(folder: Path, files: Files) -> Path:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return Bundle(write(tmp_path / "recorded", BUNDLE))
+def recorded(tmp_path: Path) -> Path:
+    return write(tmp_path / "recorded", BUNDLE)
+
+
+@pytest.fixture
+def bundle(recorded: Path) -> Bundle:
+    return Bundle(recorded)
 
 
 # Lines
@@ -45,7 +51,18 @@ def plain_lines(data: bytes) -> list[tuple[int, bytes, bool]]:
 def test_lines_are_split_as_the_client_splits_them(pieces: list[bytes]) -> None:
     data = b"".join(pieces)
     expected = [line for line in plain_lines(data) if line[1].strip(b" \t\r")]
-    assert [tuple(line) for line in read_lines(io.BytesIO(data))] == expected
+    assert [line[:3] for line in Lines(io.BytesIO(data))] == expected
+
+
+@given(st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"{", b"ab", b"\xff"])))
+def test_no_byte_of_a_log_is_lost(pieces: list[bytes]) -> None:
+    lines = Lines(io.BytesIO(b"".join(pieces)))
+    assert b"".join(line.gap + line.data for line in lines) + lines.rest == b"".join(pieces)
+
+
+def test_empty_lines_without_an_end() -> None:
+    with pytest.raises(BundleError, match=r"the empty lines up to line \d+ of trace\.jsonl are longer than 100 bytes"):
+        list(Lines(io.BytesIO(b"{}" + b"\n" * 1000), Limits(line_bytes=100)))
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda line: b"{" + line.replace(b"\n", b""))), st.integers(1, 50))
@@ -53,30 +70,30 @@ def test_the_size_of_reads_does_not_matter(lines: list[bytes], size: int) -> Non
     with tempfile.TemporaryFile() as file:
         file.write(b"\n".join(lines))
         file.seek(0)
-        read = [line.data for line in read_lines(io.BufferedReader(io.FileIO(file.fileno(), closefd=False), size))]
+        read = [line.data for line in Lines(io.BufferedReader(io.FileIO(file.fileno(), closefd=False), size))]
     assert read == [line.removesuffix(b"\r") for line in lines[:-1]] + lines[-1:]
 
 
 @pytest.mark.parametrize("space", ["", " \t", "\u00a0\u2003", "\u0085\u3000", "\v\f"])
 def test_white_space_alone_is_no_event(space: str) -> None:
-    lines = list(read_lines(io.BytesIO(f"{{}}\n{space}\n{{}}\n".encode())))
+    lines = list(Lines(io.BytesIO(f"{{}}\n{space}\n{{}}\n".encode())))
     assert [line.number for line in lines] == [1, 3]
 
 
 @pytest.mark.parametrize("text", [b"\0", b"\x1c", "\u200b".encode(), "\ufeff".encode(), b"\xff"])
 def test_anything_else_is_a_line(text: bytes) -> None:
-    assert [line.data for line in read_lines(io.BytesIO(text + b"\n"))] == [text]
+    assert [line.data for line in Lines(io.BytesIO(text + b"\n"))] == [text]
 
 
 def test_a_line_without_an_end_is_told_apart() -> None:
-    assert [line.complete for line in read_lines(io.BytesIO(b"{}\n{}"))] == [True, False]
+    assert [line.complete for line in Lines(io.BytesIO(b"{}\n{}"))] == [True, False]
 
 
 def test_an_endless_line_is_refused() -> None:
     with pytest.raises(
         BundleError, match=r"line 2 of trace\.jsonl is longer than 100 bytes, the limit of TRACESITE_MAX"
     ):
-        list(read_lines(io.BytesIO(b"{}\n" + b"{" * 1000), Limits(line_bytes=100)))
+        list(Lines(io.BytesIO(b"{}\n" + b"{" * 1000), Limits(line_bytes=100)))
 
 
 def test_the_log_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
@@ -98,8 +115,8 @@ def test_a_payload_by_its_path(bundle: Bundle) -> None:
     assert bundle.payload_size("payloads/2.json") == 2
 
 
-def test_folders_inside_payloads(bundle: Bundle) -> None:
-    write(bundle.path, {"payloads/a/b/c.json": b"[]", "top.json": b"1"})
+def test_folders_inside_payloads(bundle: Bundle, recorded: Path) -> None:
+    write(recorded, {"payloads/a/b/c.json": b"[]", "top.json": b"1"})
     assert (bundle.payload("payloads/a/b/c.json"), bundle.payload("top.json")) == (b"[]", b"1")
 
 
@@ -129,11 +146,11 @@ def test_a_missing_payload(bundle: Bundle) -> None:
         bundle.payload("payloads/9.json")
 
 
-def test_links_are_not_followed(bundle: Bundle, tmp_path: Path) -> None:
+def test_links_are_not_followed(bundle: Bundle, recorded: Path, tmp_path: Path) -> None:
     secret = write(tmp_path / "secret", {"1.json": b"secret"})
-    (bundle.path / "payloads" / "link.json").symlink_to(secret / "1.json")
-    (bundle.path / "linked").symlink_to(secret)
-    (bundle.path / "payloads" / "deep").symlink_to(secret)
+    (recorded / "payloads" / "link.json").symlink_to(secret / "1.json")
+    (recorded / "linked").symlink_to(secret)
+    (recorded / "payloads" / "deep").symlink_to(secret)
     for path in ("payloads/link.json", "linked/1.json", "payloads/deep/1.json"):
         with pytest.raises(BundleError, match="link"):
             bundle.payload(path)
@@ -147,40 +164,40 @@ def test_a_linked_payloads_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "trace.jsonl"])
-def test_a_linked_manifest_or_log(bundle: Bundle, tmp_path: Path, name: str) -> None:
-    (bundle.path / name).rename(tmp_path / name)
-    (bundle.path / name).symlink_to(tmp_path / name)
+def test_a_linked_manifest_or_log(bundle: Bundle, recorded: Path, tmp_path: Path, name: str) -> None:
+    (recorded / name).rename(tmp_path / name)
+    (recorded / name).symlink_to(tmp_path / name)
     with pytest.raises(BundleError, match="link"):
         print(bundle.manifest, list(bundle.lines()))
 
 
-def test_pipes_sockets_and_folders_are_refused_at_once(bundle: Bundle) -> None:
-    os.mkfifo(bundle.path / "payloads" / "pipe.json")
-    (bundle.path / "payloads" / "folder.json").mkdir()
+def test_pipes_sockets_and_folders_are_refused_at_once(bundle: Bundle, recorded: Path) -> None:
+    os.mkfifo(recorded / "payloads" / "pipe.json")
+    (recorded / "payloads" / "folder.json").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(os.path.relpath(bundle.path / "payloads" / "socket.json"))
+        listening.bind(os.path.relpath(recorded / "payloads" / "socket.json"))
         for path in ("payloads/pipe.json", "payloads/folder.json", "payloads/socket.json", "manifest.json/1.json"):
             with pytest.raises(BundleError):
                 bundle.payload(path)
 
 
-def test_the_bundle_itself_may_be_reached_by_a_link(bundle: Bundle, tmp_path: Path) -> None:
-    (tmp_path / "by link").symlink_to(bundle.path)
+def test_the_bundle_itself_may_be_reached_by_a_link(recorded: Path, tmp_path: Path) -> None:
+    (tmp_path / "by link").symlink_to(recorded)
     assert Bundle(tmp_path / "by link").payload("payloads/2.json") == b"{}"
 
 
-def test_a_payload_beyond_the_limit(bundle: Bundle) -> None:
+def test_a_payload_beyond_the_limit(recorded: Path) -> None:
     with pytest.raises(
         BundleError, match=r"payloads/1\.json has \d+ bytes .* more than 100, the limit of TRACESITE_MAX"
     ):
-        Bundle(bundle.path, limits=Limits(payload_bytes=100)).payload("payloads/1.json")
+        Bundle(recorded, limits=Limits(payload_bytes=100)).payload("payloads/1.json")
 
 
-def test_a_payload_deeper_than_a_lowered_limit(bundle: Bundle) -> None:
-    (bundle.path / "deep.json").write_bytes(b'{"text":"[[[[[[","deep":' + b"[" * 9 + b"]" * 9 + b"}")
-    assert Bundle(bundle.path, limits=Limits(json_depth=10)).payload("deep.json")
+def test_a_payload_deeper_than_a_lowered_limit(recorded: Path) -> None:
+    (recorded / "deep.json").write_bytes(b'{"text":"[[[[[[","deep":' + b"[" * 9 + b"]" * 9 + b"}")
+    assert Bundle(recorded, limits=Limits(json_depth=10)).payload("deep.json")
     with pytest.raises(BundleError, match="nests deeper than 9 levels, the limit of TRACESITE_MAX_JSON_DEPTH"):
-        Bundle(bundle.path, limits=Limits(json_depth=9)).payload("deep.json")
+        Bundle(recorded, limits=Limits(json_depth=9)).payload("deep.json")
 
 
 def test_short_reads_are_continued(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

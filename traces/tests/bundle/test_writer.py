@@ -131,7 +131,7 @@ def test_the_client_reduces_a_recording_written_again(
     recorded = Bundle(BUNDLES / name)
     write_again(recorded, tmp_path / "again")
     state = reduce_by_client(codex_client(REFERENCE[recorded.manifest.schema_version]), tmp_path / "again", tmp_path)
-    assert state == json.loads((recorded.path / "expected" / "state.json").read_bytes())
+    assert state == json.loads((BUNDLES / name / "expected" / "state.json").read_bytes())
 
 
 def reduce_by_client(program: Path, bundle: Path, home: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
