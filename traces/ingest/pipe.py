@@ -3,24 +3,22 @@
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 
 from traces.bundle.reader import Bundle
+from traces.ingest.batch import Batch, Stored
+from traces.ingest.building import batches
 from traces.ingest.identity import Match, Verdict, find
-from traces.ingest.reading import Entry, Reading
-from traces.ingest.reduction import Reduction
 from traces.ingest.writer import Overtaken, Writer
 from traces.models import Rollout, Upload
 from traces.models.fields import key
 
-BATCH_EVENTS = 1000
-BATCH_BYTES = 32_000_000
 PATIENCE = 0.2  # seconds between two looks at a rollout that somebody else is writing
 
 Progress = Callable[[int], None]
+Build = Callable[[Bundle, Stored], Generator[Batch]]
 # Reduction is bound by the one interpreter: two bundles at once would only hinder each other.
 _one_at_a_time = threading.Lock()
 
@@ -42,11 +40,11 @@ def ingest_bundle(
     bundle: Bundle,
     upload: Upload | None = None,
     progress: Progress = no_progress,
-    batch_events: int = BATCH_EVENTS,
+    build: Build = batches,
 ) -> Ingested:
     """Brings a bundle into rows; `progress` is told how many of its events are done."""
     with _one_at_a_time, rare_collections():
-        ingested = _until_written(bundle, progress, batch_events)
+        ingested = _until_written(bundle, progress, build)
     if upload is not None:
         upload.rollouts.add(ingested.rollout)
     return ingested
@@ -63,12 +61,12 @@ def rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _until_written(bundle: Bundle, progress: Progress, batch_events: int) -> Ingested:
+def _until_written(bundle: Bundle, progress: Progress, build: Build) -> Ingested:
     """Another process may write the same recording: then this one waits and looks again at what there is."""
     while True:
         match = find(bundle)
         try:
-            events = _write_all(bundle, match, progress, batch_events)
+            events = _write_all(bundle, match, progress, build)
         except Overtaken:
             _wait_for_others(key(bundle.manifest.trace_id))
         else:
@@ -76,40 +74,21 @@ def _until_written(bundle: Bundle, progress: Progress, batch_events: int) -> Ing
             return Ingested(match.rollout, match.verdict, " ".join(filter(None, said)))
 
 
-def _write_all(bundle: Bundle, match: Match, progress: Progress, batch_events: int) -> int:
+def _write_all(bundle: Bundle, match: Match, progress: Progress, build: Build) -> int:
     """Writes what the rollout does not hold yet; returns how many events that were."""
-    if match.rollout.deleted_at is not None:
+    rollout = match.rollout
+    if rollout.deleted_at is not None:
         # Whoever brings it again wants it back.
-        match.rollout.deleted_at = None
-        Rollout.objects.filter(pk=match.rollout.pk).update(deleted_at=None)
+        rollout.deleted_at = None
+        Rollout.objects.filter(pk=rollout.pk).update(deleted_at=None)
     if match.verdict == "same":
         return 0
-    reading, reduction, writer = Reading(bundle), Reduction(bundle), Writer(match.rollout)
-    entries = iter(reading)
-    if match.rollout.pk is not None:
-        _catch_up(islice(entries, match.events), reduction, writer)
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        reduction.take(entry)
-        batch.append(entry)
-        size += entry.size
-        if len(batch) >= batch_events or size >= BATCH_BYTES:
-            writer.write(reduction, batch)
-            batch, size = [], 0
-            progress(reading.events)
-    reduction.finish()
-    writer.finish(reduction, batch, reading)
-    progress(reading.events)
-    return reading.events - match.events
-
-
-def _catch_up(entries: Iterator[Entry], reduction: Reduction, writer: Writer) -> None:
-    """Brings a reduction to where the rows stand."""
-    for entry in entries:
-        reduction.take(entry)
-        reduction.forget()
-    writer.resume(reduction)
+    writer = Writer(rollout)
+    with closing(build(bundle, writer.resume())) as built:
+        for batch in built:
+            writer.write(batch)
+            progress(rollout.events)
+    return rollout.events - match.events
 
 
 def _wait_for_others(trace_id: str) -> None:

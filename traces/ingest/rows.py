@@ -30,18 +30,17 @@ _SUBJECTS = {
 TYPE_LENGTH = 60
 # What stands in the rows below, in this order.
 NODE = (
-    "kind", "object_id", "revision", "data", "parent", "position", "depth", "number", "thread_id", "title", "status",
-    "started_at_ms", "started_seq", "ended_at_ms", "ended_seq", "evidence", "evidence_event", "evidence_seq",
-    "evidence_text", "late_event", "late_seq", "late_text", "late_items",
+    "kind", "object_id", "data", "position", "depth", "number", "thread_id", "title", "status", "started_at_ms",
+    "started_seq", "ended_at_ms", "ended_seq", "evidence", "evidence_event", "evidence_seq", "evidence_text",
+    "late_event", "late_seq", "late_text", "late_items",
 )  # fmt: skip
 ITEM = (
     "item_id", "ordinal", "thread_id", "position", "role", "channel", "kind", "call_id", "between_agents", "data",
-    "revision",
 )  # fmt: skip
-EDGE = ("edge_id", "kind", "data", "revision")
-TERMINAL = ("terminal_id", "thread_id", "data", "revision")
+EDGE = ("edge_id", "kind", "data")
+TERMINAL = ("terminal_id", "thread_id", "data")
 EVENT = (
-    "rollout", "line", "seq", "wall_time_ms", "type", "thread_id", "codex_turn_id", "object_kind", "object_id",
+    "line", "seq", "wall_time_ms", "type", "thread_id", "codex_turn_id", "object_kind", "object_id",
     "start", "size",
 )  # fmt: skip
 _TURNS = (CodexTurnStarted, CodexTurnEnded)
@@ -59,26 +58,25 @@ class Ending:
     ended_seq: int | None
 
 
-def node_row(place: Place, reduction: Reduction, parent: int | None, revision: int) -> Values | None:
+def node_row(place: Place, reduction: Reduction) -> Values | None:
     """The row of a place, see NODE; None when its row says all this already."""
     data = reduction.reducer.object(SECTIONS[place.kind], place.object_id)
     data.pop("conversation_item_ids", None)
     data.pop("request_item_ids", None)
-    facts = _facts(place, reduction, data, parent)
+    facts = _facts(place, reduction, data)
     body = msgspec.json.encode(data)
-    said = hash((facts, body))
+    said = hash((place.parent and place.parent.key, facts, body))
     if said == place.written:
         return None
     place.written = said
-    return (place.kind, key(place.object_id), revision, pack(body), *facts)
+    return (place.kind, key(place.object_id), pack(body), *facts)
 
 
-def _facts(place: Place, reduction: Reduction, data: dict[str, Any], parent: int | None) -> Values:
+def _facts(place: Place, reduction: Reduction, data: dict[str, Any]) -> Values:
     graph = reduction.graph
     value = getattr(graph, SECTIONS[place.kind])[place.object_id]
     ending = _ending(place, data)
     return (
-        parent,
         place.position,
         place.depth,
         place.number,
@@ -130,7 +128,7 @@ def _inference_evidence(place: Place, reduction: Reduction, _: Ending) -> Values
     )
 
 
-def item_row(data: dict[str, Any], position: int | None, revision: int) -> Values:
+def item_row(data: dict[str, Any], position: int | None) -> Values:
     """The row of a conversation item, see ITEM."""
     return (
         key(data["item_id"]),
@@ -143,25 +141,23 @@ def item_row(data: dict[str, Any], position: int | None, revision: int) -> Value
         key(data["call_id"]),
         bool(data.get("agent_message")),
         pack(msgspec.json.encode(data)),
-        revision,
     )
 
 
-def edge_row(data: dict[str, Any], revision: int) -> Values:
+def edge_row(data: dict[str, Any]) -> Values:
     """The row of an edge, see EDGE."""
-    return key(data["edge_id"]), data["kind"], pack(msgspec.json.encode(data)), revision
+    return key(data["edge_id"]), data["kind"], pack(msgspec.json.encode(data))
 
 
-def terminal_row(data: dict[str, Any], revision: int) -> Values:
+def terminal_row(data: dict[str, Any]) -> Values:
     """The row of a terminal, see TERMINAL."""
-    return key(data["terminal_id"]), key(data["thread_id"]), pack(msgspec.json.encode(data)), revision
+    return key(data["terminal_id"]), key(data["thread_id"]), pack(msgspec.json.encode(data))
 
 
-def event_row(rollout: int, entry: Entry) -> Values:
+def event_row(entry: Entry) -> Values:
     """The row of a line, see EVENT."""
     said = entry.event or entry.glimpse or Glimpse()
     return (
-        rollout,
         entry.line,
         number(said.seq),
         number(said.wall_time_unix_ms),

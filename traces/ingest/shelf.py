@@ -1,51 +1,28 @@
-"""Payloads flow in, recipes flow out: each piece of them is stored once, whoever repeats it.
+"""Payloads flow in, recipes flow out: each piece of them is named once, whoever repeats it.
 
-Pieces have a number of this shelf's own until their batch is written; only then is it known which of them the
-database has already.
+Pieces have a number of this shelf's own; which of them the database has already is found out by who writes them.
 """
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from django.conf import settings
-from django.db.models import Max
-
+from traces.ingest.batch import Recipe
 from traces.ingest.cutting import Cut, Cutter
-from traces.ingest.tables import insert
-from traces.models import Pack, Piece
-from traces.models.pieces import compress, lock_store, save_file
-from traces.models.recipes import NO_GLUE, differ, encode, glue_token, piece_token
+from traces.models.recipes import NO_GLUE, differ, glue_token, piece_token
 
-PACK_BYTES = 1_000_000
 LONGEST_RUN = 64
-PIECE = ("number", "sha256", "pack", "start", "size", "users")
-PACK = ("number", "body", "file", "size", "first", "last")
-
-
-@dataclass(slots=True)
-class Recipe:
-    """What a payload is made of: kept from the one before at both ends, and the tokens between."""
-
-    run: int | None
-    step: int
-    head: int
-    tail: int
-    middle: list[int]
 
 
 @dataclass(slots=True)
 class Shelf:
     """The pieces of one rollout."""
 
-    # The database's numbers that this rollout uses, and how many runs of recipes it has.
-    used: set[int] = field(default_factory=set)
+    # How many runs of recipes it has.
     runs: int = 0
-    stored: int = 0
     cutter: Cutter = field(default_factory=Cutter)
     mine: dict[bytes, int] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=lambda: [0])
-    waiting: dict[bytes, bytes] = field(default_factory=dict)
+    fresh: list[tuple[int, bytes, bytes]] = field(default_factory=list)
 
     def put(self, body: bytes, sha256: bytes) -> Recipe:
         """Takes a payload."""
@@ -104,59 +81,11 @@ class Shelf:
         sha256 = sha256 or hashlib.sha256(content).digest()
         number = self.mine.get(sha256)
         if number is None:
-            number = self.mine[sha256] = len(self.numbers)
-            self.numbers.append(0)
-            self.waiting[sha256] = content
+            number = self.mine[sha256] = len(self.mine) + 1
+            self.fresh.append((number, sha256, content))
         return number
 
-    def write(self) -> None:
-        """Brings the pieces that wait into rows, in a transaction of the caller's."""
-        if not self.waiting:
-            return
-        lock_store()
-        found = Piece.objects.named(self.waiting)
-        Piece.objects.use(set(found.values()) - self.used)
-        number = (Piece.objects.aggregate(last=Max("number"))["last"] or 0) + 1
-        for pack in packed((sha256, content) for sha256, content in self.waiting.items() if sha256 not in found):
-            found.update(zip(pack, range(number, number + len(pack)), strict=True))
-            self.stored += write_pack(number, pack)
-            number += len(pack)
-        for sha256, known in found.items():
-            self.numbers[self.mine[sha256]] = known
-        self.used.update(found.values())
-        self.waiting = {}
-
-    def recipe(self, recipe: Recipe) -> bytes:
-        """The bytes of a recipe whose pieces are written."""
-        middle = [self.numbers[token >> 1] << 1 | token & 1 for token in recipe.middle]
-        return encode(recipe.head, recipe.tail, middle)
-
-
-def packed(pieces: Iterator[tuple[bytes, bytes]]) -> Iterator[dict[bytes, bytes]]:
-    """Pieces, as many at a time as lie in one pack; a large one lies alone."""
-    pack: dict[bytes, bytes] = {}
-    size = 0
-    for sha256, content in pieces:
-        if pack and size + len(content) > PACK_BYTES:
-            yield pack
-            pack, size = {}, 0
-        pack[sha256] = content
-        size += len(content)
-    if pack:
-        yield pack
-
-
-def write_pack(number: int, pieces: dict[bytes, bytes]) -> int:
-    """The rows of a pack and its pieces, with numbers from here on; how many bytes that takes."""
-    content = b"".join(pieces.values())
-    body, file = compress(content), ""
-    taken = len(body)
-    if taken > settings.TRACESITE_LARGE_BYTES:
-        body, file = b"", save_file(number, body)
-    insert(Pack, PACK, [(number, body, file, len(content), number, number + len(pieces) - 1)])
-    rows, start = [], 0
-    for index, (sha256, piece) in enumerate(pieces.items()):
-        rows.append((number + index, sha256, number, start, len(piece), 1))
-        start += len(piece)
-    insert(Piece, PIECE, rows)
-    return taken
+    def hand_over(self) -> list[tuple[int, bytes, bytes]]:
+        """The pieces that are new since the last time."""
+        fresh, self.fresh = self.fresh, []
+        return fresh

@@ -3,10 +3,14 @@
 import hashlib
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from traces.bundle.reader import Bundle
+from traces.ingest.building import batches
+from traces.ingest.keeping import Keeper
+from traces.ingest.pipe import Build
 from traces.ingest.shelf import Shelf
 from traces.models import Payload
 from traces.tests.fixtures.recordings import BUNDLES, recording_folder
@@ -44,10 +48,15 @@ class Copy:
         return self.with_log(*self.lines[:events], torn)
 
 
+def by(events: int) -> Build:
+    """Small batches, so that a small recording has several."""
+    return partial(batches, batch_events=events)
+
+
 def fill(payload: Payload, content: bytes) -> None:
     """Gives a payload's row another body."""
-    shelf, sha256 = Shelf(), hashlib.sha256(content).digest()
+    shelf, keeper, sha256 = Shelf(), Keeper(), hashlib.sha256(content).digest()
     recipe = shelf.put(content, sha256)
-    shelf.write()
-    payload.recipe, payload.run, payload.step = shelf.recipe(recipe), None, 0
+    keeper.write(shelf.hand_over())
+    payload.recipe, payload.run, payload.step = keeper.recipe(recipe), None, 0
     payload.size, payload.sha256 = len(content), sha256.hex()

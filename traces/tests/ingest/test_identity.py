@@ -13,7 +13,7 @@ from traces.ingest.writer import Overtaken
 from traces.models import Rollout
 from traces.reducer import Reducer
 from traces.tests.ingest.dumps import dump
-from traces.tests.ingest.recordings import Bundle, Copy, expected
+from traces.tests.ingest.recordings import Bundle, Copy, by, expected
 
 pytestmark = pytest.mark.django_db
 
@@ -109,9 +109,9 @@ def test_two_uploads_of_one_bundle_at_once_make_one_rollout(tmp_path: Path) -> N
     bundle = Copy("0.169.0/story", tmp_path).bundle
     mine, theirs = find(bundle), find(bundle)
     assert mine.verdict == theirs.verdict == "new"
-    _write_all(bundle, theirs, no_progress, 20)
+    _write_all(bundle, theirs, no_progress, by(20))
     with pytest.raises(Overtaken):
-        _write_all(bundle, mine, no_progress, 20)
+        _write_all(bundle, mine, no_progress, by(20))
     assert ingest_bundle(bundle).verdict == "same"
     assert Rollout.objects.count() == 1
 
@@ -122,9 +122,9 @@ def test_whoever_is_overtaken_leaves_no_half_rows(tmp_path: Path) -> None:
     bundle = copy.cut(len(copy.lines))
     mine, theirs = find(bundle), find(bundle)
     assert mine.verdict == theirs.verdict == "continued"
-    _write_all(bundle, theirs, no_progress, 30)
+    _write_all(bundle, theirs, no_progress, by(30))
     before = dump(Rollout.objects.get())
     with pytest.raises(Overtaken):
-        _write_all(bundle, mine, no_progress, 30)
+        _write_all(bundle, mine, no_progress, by(30))
     assert dump(Rollout.objects.get()) == before
     assert state_of(Rollout.objects.get()) == expected("0.169.0/story")

@@ -7,7 +7,7 @@ import pytest
 from traces.ingest import ingest_bundle, state_of
 from traces.models import Event, Rollout
 from traces.tests.ingest.dumps import dump
-from traces.tests.ingest.recordings import Bundle, Copy
+from traces.tests.ingest.recordings import Bundle, Copy, by
 
 pytestmark = pytest.mark.django_db
 BROKEN = {
@@ -31,7 +31,7 @@ def test_everything_before_the_broken_event_is_there(how: str, batch_events: int
     copy = Copy("0.169.0/story", tmp_path)
     old, new, word = BROKEN[how]
     bundle, line = damaged(copy, 60, old, new)
-    rollout = ingest_bundle(bundle, batch_events=batch_events).rollout
+    rollout = ingest_bundle(bundle, build=by(batch_events)).rollout
     assert (rollout.stopped, rollout.stopped_line, rollout.events) == (True, line, 156)
     assert word in rollout.stopped_what
     stopped, in_graph = state_of(rollout), rollout.payloads.filter(in_graph=True).count()

@@ -20,10 +20,12 @@ IMPORT = """
 import django, pathlib, sys
 django.setup()
 from traces.bundle.reader import Bundle
+from functools import partial
 from traces.ingest import ingest_bundle
+from traces.ingest.building import batches
 print("ready", flush=True)
 sys.stdin.readline()
-print(ingest_bundle(Bundle(pathlib.Path(sys.argv[1])), batch_events=3).verdict)
+print(ingest_bundle(Bundle(pathlib.Path(sys.argv[1])), build=partial(batches, batch_events=3)).verdict)
 """
 LOOK = """
 import django, json

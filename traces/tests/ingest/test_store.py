@@ -9,10 +9,11 @@ import pytest
 
 from traces.ingest import ingest_bundle
 from traces.ingest.export import bundle_files
+from traces.ingest.keeping import Keeper
 from traces.ingest.shelf import Shelf
 from traces.models import LogBlock, Pack, Payload, Piece, Rollout
 from traces.models.recipes import decode, join, numbers
-from traces.tests.ingest.recordings import ALL, Bundle, Copy, recording_folder
+from traces.tests.ingest.recordings import ALL, Bundle, Copy, by, recording_folder
 
 pytestmark = pytest.mark.django_db
 INDENT = {"plain": None, "pretty": 2}
@@ -47,7 +48,7 @@ def test_line_ends_empty_lines_and_loose_files_are_kept(batch_events: int, tmp_p
     manifest.write_bytes(manifest.read_bytes().replace(b"\n", b"\r\n") + b"  ")
     (copy.folder / "payloads" / "deep").mkdir()
     (copy.folder / "payloads" / "deep" / "nobody names me.json").write_bytes(b"\xff\x00")
-    rollout = ingest_bundle(copy.bundle, batch_events=batch_events).rollout
+    rollout = ingest_bundle(copy.bundle, build=by(batch_events)).rollout
     assert downloaded(rollout) == files(copy.folder)
     assert rollout.log.get(seq=70).body == lines[69]
 
@@ -138,13 +139,13 @@ def test_whatever_was_recorded_comes_back() -> None:
 
 def check(bodies: list[bytes]) -> None:
     """Puts bodies on a shelf and reads them back."""
-    shelf = Shelf()
+    shelf, keeper = Shelf(), Keeper()
     runs: dict[int | None, list[int]] = {}
     for body in bodies:
         recipe = shelf.put(body, b"")
-        shelf.write()
+        keeper.write(shelf.hand_over())
         before = runs.get(recipe.run, []) if recipe.step else []
-        tokens = decode(before, shelf.recipe(recipe))
+        tokens = decode(before, keeper.recipe(recipe))
         runs[recipe.run] = tokens
         assert join(tokens, Piece.objects.contents(numbers(tokens))) == body
 

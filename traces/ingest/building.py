@@ -1,0 +1,202 @@
+"""A bundle flows in, batches of rows flow out; no database is asked on the way."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from traces.bundle.reader import Bundle
+from traces.ingest.batch import Batch, NodeKey, Request, Stored
+from traces.ingest.outline import Place
+from traces.ingest.reading import Entry, Reading
+from traces.ingest.recording import Recording
+from traces.ingest.reduction import Reduction
+from traces.ingest.requests import Difference
+from traces.ingest.rows import edge_row, event_row, item_row, node_row, terminal_row
+from traces.ingest.tables import Values
+from traces.models.fields import key, moment, number, pack, plain
+from traces.models.rollouts import UNTITLED
+from traces.reducer.graph import Section
+
+BATCH_EVENTS = 1000
+BATCH_BYTES = 32_000_000
+TOTALS = ("schema_version", "trace_id", "rollout_id", "started_at_unix_ms", "ended_at_unix_ms", "status",
+          "recording_complete", "root_thread_id")  # fmt: skip
+
+
+def batches(bundle: Bundle, stored: Stored, batch_events: int = BATCH_EVENTS) -> Generator[Batch]:
+    """What a recording holds after what is stored of it already; there is always a last batch."""
+    reading, builder = Reading(bundle), Builder(bundle, stored)
+    entries = iter(reading)
+    builder.catch_up(islice(entries, stored.events))
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        builder.take(entry)
+        batch.append(entry)
+        size += entry.size
+        if len(batch) >= batch_events or size >= BATCH_BYTES:
+            yield builder.batch(batch)
+            batch, size = [], 0
+    yield builder.last_batch(batch, reading)
+
+
+class Builder:
+    """Makes the rows of one rollout. It remembers what they say, so it has to see all of the rollout's events."""
+
+    def __init__(self, bundle: Bundle, stored: Stored) -> None:
+        self.stored = stored
+        self.reduction = Reduction(bundle)
+        self.recording = Recording(stored)
+        self.conversations: dict[str, list[str]] = {}
+        self.positions: dict[str, int] = {}
+
+    def catch_up(self, entries: Iterator[Entry]) -> None:
+        """Brings the reduction to where the rows stand."""
+        for entry in entries:
+            self.reduction.take(entry)
+            self.reduction.forget()
+        outline, known = self.reduction.outline, self.stored.nodes
+        # The end of the log, which was not the end after all, had put some elsewhere.
+        outline.moved.update(
+            place.key for place in outline.places.values() if known.get(node_key(place)) != place.position
+        )
+        for thread_id, thread in self.reduction.graph.threads.items():
+            self._joined(thread_id, thread.conversation_item_ids)
+
+    def take(self, entry: Entry) -> None:
+        """One event."""
+        self.reduction.take(entry)
+
+    def batch(self, entries: Sequence[Entry]) -> Batch:
+        """What was taken since the last batch, which were these entries."""
+        reduction, recording = self.reduction, self.recording
+        self._take_payloads()
+        batch = Batch(
+            nodes=dict(self._nodes()),
+            requests=[
+                Request(
+                    each.inference_id,
+                    each.base,
+                    (each.kept, pack(msgspec.json.encode(each.items)), each.run, each.step),
+                )
+                for each in reduction.differences
+            ],
+            items=self._items(),
+            edges=self._rows("interaction_edges", edge_row),
+            terminals=self._rows("terminal_sessions", terminal_row),
+            events=[event_row(entry) for entry in entries],
+            blocks=list(recording.blocks(entries)),
+            payloads=recording.hand_over(),
+            pieces=recording.shelf.hand_over(),
+            columns=summary(reduction) | {"events": recording.events},
+        )
+        if entries:
+            batch.columns["fingerprint"] = entries[-1].chain.hex()
+        reduction.forget()
+        return batch
+
+    def last_batch(self, entries: Sequence[Entry], reading: Reading) -> Batch:
+        """The log ends here: the rest, and what no event names."""
+        self.reduction.finish()
+        self._take_payloads()
+        outdated = self.recording.take_rest(reading.bundle)
+        batch = self.batch(entries)
+        batch.outdated, batch.last = outdated, True
+        batch.columns |= {
+            "rest": reading.rest,
+            "tail": reading.tail,
+            "manifest_body": reading.bundle.manifest_body(),
+        }
+        return batch
+
+    def _take_payloads(self) -> None:
+        known = self.reduction.graph.raw_payloads
+        bodies, self.reduction.bodies = self.reduction.bodies, {}
+        for name, (body, line) in bodies.items():
+            self.recording.take(body, line, name in known)
+
+    def _nodes(self) -> Iterator[tuple[NodeKey, tuple[NodeKey | None, Values]]]:
+        outline = self.reduction.outline
+        places = sorted((outline.places[key] for key in self.reduction.dirty()), key=lambda place: place.position)
+        for place in places:
+            row = node_row(place, self.reduction)
+            if row is not None:
+                yield node_key(place), (node_key(place.parent) if place.parent else None, row)
+
+    def _items(self) -> dict[Any, Values]:
+        reduction = self.reduction
+        item_ids = set(reduction.touched.get("conversation_items", ()))
+        for thread_id in reduction.touched.get("threads", ()):
+            item_ids |= self._joined(thread_id, reduction.graph.threads[thread_id].conversation_item_ids)
+        return {
+            key(item_id): item_row(reduction.reducer.object("conversation_items", item_id), self.positions.get(item_id))
+            for item_id in sorted(item_ids)
+        }
+
+    def _joined(self, thread_id: str, now: list[str]) -> set[str]:
+        """Items whose place in the conversation is new; only the rest after the first difference is looked at."""
+        known = self.conversations.get(thread_id, [])
+        same = len(known) if now[: len(known)] == known else first_difference(known, now)
+        self.conversations[thread_id] = list(now)
+        self.positions.update({item_id: index for index, item_id in enumerate(now[same:], same)})
+        return set(now[same:])
+
+    def _rows(self, section: Section, row: Callable[[Any], Values]) -> dict[Any, Values]:
+        there = getattr(self.reduction.graph, section)
+        ids = sorted(each for each in self.reduction.touched.get(section, ()) if each in there)
+        return {key(each): row(self.reduction.reducer.object(section, each)) for each in ids}
+
+
+def request_of(difference: Difference) -> Request:
+    """The row of a request's items."""
+    items = pack(msgspec.json.encode(difference.items))
+    values = (difference.kept, items, difference.run, difference.step)
+    return Request(difference.inference_id, difference.base, values)
+
+
+def node_key(place: Place) -> NodeKey:
+    """How the row of a place is found."""
+    return place.kind, key(place.object_id)
+
+
+def summary(reduction: Reduction) -> dict[str, Any]:
+    """The columns that the list of rollouts shows."""
+    graph, sums = reduction.graph, reduction.sums
+    root = graph.threads.get(graph.root_thread_id)
+    version = reduction.versions.guess()
+    head = {name: value for name in TOTALS if isinstance(value := getattr(graph, name), int | str | None)}
+    tokens = zip(("tokens_in", "tokens_cached", "tokens_out", "tokens_reasoning"), sums.tokens, strict=True)
+    return {
+        "head": head,
+        "status": graph.status,
+        "ended_at": None if graph.ended_at_unix_ms is None else moment(graph.ended_at_unix_ms),
+        "recording_complete": head.get("recording_complete"),
+        "title": plain(reduction.title) or UNTITLED,
+        "model": key(root.default_model if root else ""),
+        "client_version": version,
+        "client_version_guess": bool(version),
+        "agents": len(graph.threads),
+        **dict(tokens),
+        "calls_without_usage": sums.without_usage,
+        "counts": sums.counts(),
+        **_stopped(reduction),
+    }
+
+
+def _stopped(reduction: Reduction) -> dict[str, Any]:
+    stopped = reduction.stopped
+    if stopped is None:
+        return {}
+    return {
+        "stopped_what": plain(stopped.what),
+        "stopped_seq": number(stopped.seq),
+        "stopped_line": stopped.line,
+    }
+
+
+def first_difference(before: Sequence[str], after: Sequence[str]) -> int:
+    """The first index at which two lists differ."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((index for index, (old, new) in pairs if old != new), min(len(before), len(after)))
