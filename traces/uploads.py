@@ -16,6 +16,8 @@ from traces.bundle.errors import BundleError, reason
 from traces.bundle.leftovers import sweep
 from traces.bundle.reader import Bundle
 from traces.ingest import Ingested, ingest_bundle
+from traces.ingest.apart import builder
+from traces.ingest.pipe import Build
 from traces.models import Pack, Rollout, Upload
 from traces.models.fields import plain
 from traces.models.pieces import lock_store
@@ -66,8 +68,12 @@ def reduce_upload(upload: Upload) -> None:
     """Brings an upload into rows, or says in a sentence why that cannot be."""
     upload.verdicts, upload.error = [], ""
     try:
-        with open_bundles(upload.path, folder("scratch"), settings.TRACESITE_LIMITS, upload.name) as bundles:
-            _reduce_all(upload, bundles)
+        limits = settings.TRACESITE_LIMITS
+        with (
+            builder(upload.path.stat().st_size) as build,
+            open_bundles(upload.path, folder("scratch"), limits, upload.name) as bundles,
+        ):
+            _reduce_all(upload, bundles, build)
     except REFUSALS as error:
         upload.error = f"{error}."
     except OSError as error:
@@ -79,7 +85,7 @@ def reduce_upload(upload: Upload) -> None:
         upload.path.unlink(missing_ok=True)
 
 
-def _reduce_all(upload: Upload, bundles: list[Bundle]) -> None:
+def _reduce_all(upload: Upload, bundles: list[Bundle], build: Build) -> None:
     """One after the other; one that cannot be read is no reason to leave out the next."""
     counts = [count_events(bundle) for bundle in bundles]
     upload.events_done, upload.events_total = 0, sum(counts)
@@ -90,7 +96,7 @@ def _reduce_all(upload: Upload, bundles: list[Bundle]) -> None:
         try:
             if not counts[index]:
                 check_log(bundle)
-            upload.verdicts.append(verdict(ingest_bundle(bundle, upload, Teller(upload, before))))
+            upload.verdicts.append(verdict(ingest_bundle(bundle, upload, Teller(upload, before), build)))
         except REFUSALS as error:
             sentences.append(f"{error}.")
     upload.events_done, upload.error = upload.events_total, " ".join(sentences)

@@ -116,6 +116,8 @@ MEDIA_ROOT = TRACESITE_DATA / "media"
 MEDIA_URL = "/media/"
 # What is larger, compressed, lies in a file below MEDIA_ROOT instead of in the database.
 TRACESITE_LARGE_BYTES = int(os.environ.get("TRACESITE_LARGE_BYTES") or 1_000_000)
+# What a larger archive holds is reduced by a process of its own.
+TRACESITE_APART_BYTES = int(os.environ.get("TRACESITE_APART_BYTES") or 500_000)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

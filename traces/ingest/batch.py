@@ -4,21 +4,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+from traces.ingest.reading import Body
 from traces.ingest.tables import Values
 
 NodeKey = tuple[str, str]
 """A kind of node and the id of its object, as its row has it."""
-
-
-@dataclass(slots=True)
-class Recipe:
-    """What a payload is made of: kept from the one before at both ends, and the tokens between."""
-
-    run: int | None
-    step: int
-    head: int
-    tail: int
-    middle: list[int]
 
 
 @dataclass(slots=True)
@@ -31,8 +21,27 @@ class Request:
 
 
 @dataclass(slots=True)
+class Named:
+    """A payload and the line that names it; whether the graph knows it."""
+
+    body: Body
+    line: int
+    in_graph: bool
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A part of the log: where it starts, its bytes, how many events stand before it, the chain after each of its."""
+
+    start: int
+    raw: bytes
+    before: int
+    chains: bytes
+
+
+@dataclass(slots=True)
 class Batch:
-    """Rows by their keys, without what only the database knows: primary keys, the revision, the numbers of pieces."""
+    """Rows by their keys, without what only the database knows, such as primary keys; and the recording itself."""
 
     nodes: dict[NodeKey, tuple[NodeKey | None, Values]]
     requests: list[Request]
@@ -40,14 +49,10 @@ class Batch:
     edges: dict[Hashable, Values]
     terminals: dict[Hashable, Values]
     events: list[Values]
-    blocks: list[Values]
-    payloads: dict[str, tuple[Values, Recipe | None]]
-    # Pieces that were not there before, by the number that recipes give them.
-    pieces: list[tuple[int, bytes, bytes]]
+    payloads: list[Named]
+    log: list[Stretch]
     # Columns of the rollout.
     columns: dict[str, Any]
-    # Paths of files that an event names after all.
-    outdated: set[str] = field(default_factory=set)
     last: bool = False
 
 
@@ -59,7 +64,3 @@ class Stored:
     # Where its last event ends in the log.
     position: int = 0
     nodes: dict[NodeKey, str] = field(default_factory=dict)
-    runs: int = 0
-    # Payloads by name, with the path where their bytes were; files that no event names.
-    payloads: dict[str, str] = field(default_factory=dict)
-    loose: set[str] = field(default_factory=set)

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 
 from traces.bundle.reader import Bundle
-from traces.ingest.batch import Batch, NodeKey, Request, Stored
+from traces.ingest.batch import Batch, Named, NodeKey, Request, Stored, Stretch
 from traces.ingest.outline import Place
 from traces.ingest.reading import Entry, Reading
-from traces.ingest.recording import Recording
 from traces.ingest.reduction import Reduction
 from traces.ingest.requests import Difference
 from traces.ingest.rows import edge_row, event_row, item_row, node_row, terminal_row
@@ -21,6 +20,7 @@ from traces.reducer.graph import Section
 
 BATCH_EVENTS = 1000
 BATCH_BYTES = 32_000_000
+STRETCH_BYTES = 250_000
 TOTALS = ("schema_version", "trace_id", "rollout_id", "started_at_unix_ms", "ended_at_unix_ms", "status",
           "recording_complete", "root_thread_id")  # fmt: skip
 
@@ -48,7 +48,8 @@ class Builder:
     def __init__(self, bundle: Bundle, stored: Stored) -> None:
         self.stored = stored
         self.reduction = Reduction(bundle)
-        self.recording = Recording(stored)
+        # Where the log's last event ends, and how many events there are.
+        self.position, self.events = stored.position, stored.events
         self.conversations: dict[str, list[str]] = {}
         self.positions: dict[str, int] = {}
 
@@ -71,8 +72,7 @@ class Builder:
 
     def batch(self, entries: Sequence[Entry]) -> Batch:
         """What was taken since the last batch, which were these entries."""
-        reduction, recording = self.reduction, self.recording
-        self._take_payloads()
+        reduction = self.reduction
         batch = Batch(
             nodes=dict(self._nodes()),
             requests=[
@@ -87,11 +87,11 @@ class Builder:
             edges=self._rows("interaction_edges", edge_row),
             terminals=self._rows("terminal_sessions", terminal_row),
             events=[event_row(entry) for entry in entries],
-            blocks=list(recording.blocks(entries)),
-            payloads=recording.hand_over(),
-            pieces=recording.shelf.hand_over(),
-            columns=summary(reduction) | {"events": recording.events},
+            payloads=list(self._payloads()),
+            log=list(self._log(entries)),
+            columns=summary(reduction),
         )
+        batch.columns["events"] = self.events
         if entries:
             batch.columns["fingerprint"] = entries[-1].chain.hex()
         reduction.forget()
@@ -100,10 +100,8 @@ class Builder:
     def last_batch(self, entries: Sequence[Entry], reading: Reading) -> Batch:
         """The log ends here: the rest, and what no event names."""
         self.reduction.finish()
-        self._take_payloads()
-        outdated = self.recording.take_rest(reading.bundle)
         batch = self.batch(entries)
-        batch.outdated, batch.last = outdated, True
+        batch.last = True
         batch.columns |= {
             "rest": reading.rest,
             "tail": reading.tail,
@@ -111,11 +109,25 @@ class Builder:
         }
         return batch
 
-    def _take_payloads(self) -> None:
+    def _payloads(self) -> Iterator[Named]:
         known = self.reduction.graph.raw_payloads
-        bodies, self.reduction.bodies = self.reduction.bodies, {}
-        for name, (body, line) in bodies.items():
-            self.recording.take(body, line, name in known)
+        for name, (body, line) in self.reduction.bodies.items():
+            yield Named(body, line, name in known)
+
+    def _log(self, entries: Sequence[Entry]) -> Iterator[Stretch]:
+        first = size = 0
+        for index, entry in enumerate(entries):
+            size += len(entry.gap) + len(entry.data)
+            if size >= STRETCH_BYTES or index + 1 == len(entries):
+                yield self._stretch(entries[first : index + 1])
+                first, size = index + 1, 0
+
+    def _stretch(self, entries: Sequence[Entry]) -> Stretch:
+        raw = b"".join(part for entry in entries for part in (entry.gap, entry.data))
+        start, before = self.position, self.events
+        self.position += len(raw)
+        self.events += len(entries)
+        return Stretch(start, raw, before, b"".join(entry.chain for entry in entries))
 
     def _nodes(self) -> Iterator[tuple[NodeKey, tuple[NodeKey | None, Values]]]:
         outline = self.reduction.outline

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.db.models import Max
 
-from traces.ingest.batch import Recipe
+from traces.ingest.shelf import Recipe
 from traces.ingest.tables import insert
 from traces.models import Pack, Piece
 from traces.models.pieces import compress, lock_store, save_file

@@ -83,7 +83,7 @@ def _write_all(bundle: Bundle, match: Match, progress: Progress, build: Build) -
         Rollout.objects.filter(pk=rollout.pk).update(deleted_at=None)
     if match.verdict == "same":
         return 0
-    writer = Writer(rollout)
+    writer = Writer(rollout, bundle)
     with closing(build(bundle, writer.resume())) as built:
         for batch in built:
             writer.write(batch)

@@ -7,11 +7,21 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from traces.ingest.batch import Recipe
 from traces.ingest.cutting import Cut, Cutter
 from traces.models.recipes import NO_GLUE, differ, glue_token, piece_token
 
 LONGEST_RUN = 64
+
+
+@dataclass(slots=True)
+class Recipe:
+    """What a payload is made of: kept from the one before at both ends, and the tokens between."""
+
+    run: int | None
+    step: int
+    head: int
+    tail: int
+    middle: list[int]
 
 
 @dataclass(slots=True)

@@ -3,12 +3,11 @@
 from collections.abc import Hashable
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
 
+from traces.bundle.reader import Bundle
 from traces.ingest.batch import Batch, NodeKey, Stored
 from traces.ingest.identity import OTHER_CONTENT
-from traces.ingest.keeping import Keeper
-from traces.ingest.recording import BLOCK, PAYLOAD
+from traces.ingest.recording import Recording
 from traces.ingest.rows import EDGE, EVENT, ITEM, NODE, TERMINAL
 from traces.ingest.tables import Rows, Values, insert
 from traces.models import (
@@ -17,8 +16,6 @@ from traces.models import (
     InteractionEdge,
     LogBlock,
     Node,
-    Payload,
-    Piece,
     RequestItems,
     Rollout,
     TerminalSession,
@@ -35,14 +32,13 @@ class Overtaken(Exception):
 class Writer:
     """Writes one rollout. It remembers which rows there are."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: Rollout, bundle: Bundle) -> None:
         self.rollout = rollout
-        self.keeper = Keeper()
+        self.recording = Recording(bundle)
         self.nodes = Rows(Node, "revision", "parent", *NODE)
         self.items = Rows(ConversationItem, "revision", *ITEM)
         self.edges = Rows(InteractionEdge, "revision", *EDGE)
         self.terminals = Rows(TerminalSession, "revision", *TERMINAL)
-        self.payloads = Rows(Payload, *PAYLOAD, "recipe")
 
     def resume(self) -> Stored:
         """Learns the rows that are there already; what a builder has to know of them."""
@@ -54,21 +50,16 @@ class Writer:
         found = list(Node.objects.filter(rollout=self.rollout).values_list("kind", "object_id", "pk", "position"))
         self.nodes.pks.update({(kind, object_id): pk for kind, object_id, pk, _ in found})
         stored = Stored(self.rollout.events, nodes={(kind, object_id): place for kind, object_id, _, place in found})
-        self._resume_payloads(stored)
-        return stored
-
-    def _resume_payloads(self, stored: Stored) -> None:
-        rows = Payload.objects.filter(rollout=self.rollout)
-        self.payloads.pks.update(rows.values_list("raw_payload_id", "pk"))
-        self.keeper.used = rows.pieces()
-        stored.runs = max(filter(None, rows.values_list("run", flat=True)), default=0)
-        stored.payloads = dict(rows.kept().exclude(line=0).values_list("raw_payload_id", "path"))
-        stored.loose = set(rows.kept().filter(line=0).values_list("path", flat=True))
+        self.recording.resume(self.rollout)
         last = LogBlock.objects.filter(rollout=self.rollout).order_by("-start").first()
         stored.position = last.start + last.size if last else 0
+        return stored
 
     def write(self, batch: Batch) -> None:
         """One batch."""
+        self.recording.take(batch.payloads, batch.log)
+        if batch.last:
+            self.recording.take_rest()
         with transaction.atomic():
             self._claim()
             revision = self.rollout.revision
@@ -81,7 +72,7 @@ class Writer:
             ):
                 rows.write(self.rollout.pk, {name: (revision, *row) for name, row in values.items()})
             insert(Event, ("rollout", *EVENT), [(self.rollout.pk, *row) for row in batch.events])
-            self._recording(batch)
+            self.recording.write(self.rollout)
             self._rollout(batch)
 
     def _claim(self) -> None:
@@ -123,32 +114,9 @@ class Writer:
         name: NodeKey = (Node.Kind.INFERENCE_CALL, key(inference_id))
         return self.nodes.pks[name]
 
-    def _recording(self, batch: Batch) -> None:
-        taken = self.keeper.write(batch.pieces)
-        rows: dict[Hashable, Values] = {
-            name: (*values, self.keeper.recipe(recipe) if recipe else None)
-            for name, (values, recipe) in batch.payloads.items()
-        }
-        self.payloads.write(self.rollout.pk, rows)
-        insert(LogBlock, ("rollout", *BLOCK), [(self.rollout.pk, *block) for block in batch.blocks])
-        self.rollout.bytes_stored += taken + sum(len(body) for _, _, body, _, _ in batch.blocks)
-
     def _rollout(self, batch: Batch) -> None:
         for name, value in batch.columns.items():
             setattr(self.rollout, name, value)
         if batch.last:
-            self._settle(batch)
+            self.recording.settle(self.rollout)
         self.rollout.save()
-
-    def _settle(self, batch: Batch) -> None:
-        """After the last batch: what it all comes to."""
-        payloads = Payload.objects.filter(rollout=self.rollout)
-        if batch.outdated:
-            payloads.filter(line=0, path__in=batch.outdated).delete()
-            used = payloads.pieces()
-            Piece.objects.free(self.keeper.used - used)
-            self.keeper.used = used
-        sizes = payloads.aggregate(total=Sum("size"))["total"] or 0
-        log = LogBlock.objects.filter(rollout=self.rollout).aggregate(total=Sum("size"))["total"] or 0
-        outside = (self.rollout.manifest_body, self.rollout.rest, self.rollout.tail)
-        self.rollout.bytes_recorded = log + sizes + sum(map(len, outside))

@@ -13,6 +13,8 @@ from traces.bundle.archives import open_bundles
 from traces.bundle.errors import BundleError, reason
 from traces.bundle.reader import Bundle
 from traces.ingest import ingest_bundle
+from traces.ingest.apart import builder
+from traces.ingest.pipe import Build
 from traces.reducer import ReductionError
 from traces.uploads import count_events, folder
 
@@ -35,19 +37,23 @@ class Command(BaseCommand):
     def import_path(self, path: Path) -> int:
         """Imports every bundle of a folder or an archive; returns how many that was not possible for."""
         try:
-            with open_bundles(path, folder("scratch"), settings.TRACESITE_LIMITS) as bundles:
-                return sum(not self.import_bundle(bundle) for bundle in bundles)
+            size = path.stat().st_size if path.is_file() else 0
+            with (
+                builder(size) as build,
+                open_bundles(path, folder("scratch"), settings.TRACESITE_LIMITS) as bundles,
+            ):
+                return sum(not self.import_bundle(bundle, build) for bundle in bundles)
         except BundleError as error:
             self.refuse(f"{error}.")
         except OSError as error:
             self.refuse(f"{path} cannot be read: {reason(error)}.")
         return 1
 
-    def import_bundle(self, bundle: Bundle) -> bool:
+    def import_bundle(self, bundle: Bundle, build: Build) -> bool:
         """Imports one and says what came of it."""
         try:
             with self.bar(bundle) as bar:
-                ingested = ingest_bundle(bundle, progress=lambda events: advance(bar, events))
+                ingested = ingest_bundle(bundle, progress=lambda events: advance(bar, events), build=build)
         except (BundleError, ReductionError) as error:
             self.refuse(f"{error}.")
             return False
