@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from bench.measure import ROOT, RunFailed
-from bench.site_place import Place, place
+from bench.site_place import place
 
-CHECKPOINT = "from django.db import connection; connection.cursor().execute('PRAGMA wal_checkpoint(TRUNCATE)')"
+# The payload store: packs of pieces, the pieces' places in them, each payload as a list of pieces.
+STORE = ("traces_pack", "traces_piece", "traces_payload")
+CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+OF_STORE = "SELECT sum(pgsize) FROM dbstat JOIN sqlite_master USING (name) WHERE tbl_name IN (?, ?, ?)"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One bundle in a database of its own."""
+    """One bundle in a database of its own: bytes of its payloads, of the payload store, of the whole database."""
 
-    payloads: int  # bytes in the bundle
-    before: int  # bytes of the database when it was empty
-    after: int
-
-    @property
-    def part(self) -> float:
-        """How many times smaller it became; the empty database counts as ours."""
-        return self.payloads / self.after
-
-    @property
-    def grown(self) -> float:
-        """The same without what an empty database takes."""
-        return self.payloads / (self.after - self.before)
+    payloads: int
+    store: int
+    whole: int
 
 
 def stored(kind: str, bundle: Path, scratch: Path) -> Stored:
     """Imports it and looks at the disk."""
     with place(kind, scratch) as where:
-        before = _taken(where)
         where.manage("import", bundle)
-        return Stored(_below(bundle / "payloads"), before, _taken(where))
+        store, whole = _of_postgresql(where.url) if where.url else _of_sqlite(where.data / "traces.sqlite3")
+        files = _below(where.data / "media")
+        return Stored(_below(bundle / "payloads"), store + files, whole + files)
 
 
-def _taken(where: Place) -> int:
-    """The database, indexes included, and the files beside it."""
-    files = _below(where.data / "media")
-    if where.url:
-        with psycopg.connect(where.url, autocommit=True) as connection:
-            connection.execute("checkpoint")
-            row = connection.execute("select pg_database_size(current_database())").fetchone()
-        return files + int(row[0] if row else 0)
-    where.manage("shell", "--no-imports", "-c", CHECKPOINT)
-    return files + sum(path.stat().st_size for path in where.data.glob("traces.sqlite3*"))
+def _of_postgresql(url: str) -> tuple[int, int]:
+    """The store with its indexes, and everything."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("checkpoint")
+        sizes = [_first(connection.execute("select pg_total_relation_size(%s::regclass)", [name])) for name in STORE]
+        return sum(sizes), _first(connection.execute("select pg_database_size(current_database())"))
+
+
+def _of_sqlite(file: Path) -> tuple[int, int]:
+    """The store with its indexes, and everything."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(CHECKPOINT)
+        store = _first(connection.execute(OF_STORE, STORE))
+    return store, sum(path.stat().st_size for path in file.parent.glob(f"{file.name}*"))
+
+
+def _first(cursor: psycopg.Cursor[Any] | sqlite3.Cursor) -> int:
+    row = cursor.fetchone()
+    return int(row[0] if row else 0)
 
 
 def _below(folder: Path) -> int:

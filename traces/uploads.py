@@ -25,6 +25,7 @@ from traces.reducer import ReductionError
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 5.0  # seconds; another process may have received an upload
+ASK_EVERY = 0.1  # seconds; whether another process has finished it
 TELL_EVERY = 0.25  # seconds between two notes of progress
 REFUSALS = (BundleError, ReductionError)
 UNEXPECTED = "Something went wrong on our side while reading it; the file is kept."
@@ -151,6 +152,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.bell = threading.Event()
+        self.finished = threading.Condition()
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -195,6 +197,17 @@ class Queue:
         except Exception:
             log.exception("upload %s", upload.public_id)
             Upload.objects.filter(pk=upload.pk).update(state=Upload.State.FAILED, error=UNEXPECTED)
+        finally:
+            with self.finished:
+                self.finished.notify_all()
+
+    def wait_for(self, upload: Upload, seconds: float) -> None:
+        """Returns when an upload is finished, or when this time is over; another process may be at it."""
+        deadline = time.monotonic() + seconds
+        while not upload.finished and (left := deadline - time.monotonic()) > 0:
+            with self.finished:
+                self.finished.wait(min(left, ASK_EVERY))
+            upload.refresh_from_db()
 
 
 def tidy() -> None:
@@ -212,4 +225,4 @@ def tidy() -> None:
 
 
 queue = Queue()
-start, wake = queue.start, queue.wake
+start, wake, wait_for = queue.start, queue.wake, queue.wait_for

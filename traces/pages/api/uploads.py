@@ -1,6 +1,5 @@
 """An archive flows in; the rollout that came of it flows out, or where to look for it."""
 
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import cast
@@ -15,10 +14,9 @@ from traces.pages.api.answers import Refusal, json
 from traces.pages.api.rollouts import urls_of
 from traces.pages.uploads import CHUNK, named
 from traces.sharing import upload_for
-from traces.uploads import UNEXPECTED, receive
+from traces.uploads import UNEXPECTED, receive, wait_for
 
 WAIT = 5.0  # seconds; most recordings are rollouts by then
-LOOK_EVERY = 0.05
 # Anything else is the archive itself: curl calls a body "urlencoded" unless it is told otherwise.
 FORM = "multipart/form-data"
 NO_FILE = "Send one archive: as the form field “file”, or as the body of the request."
@@ -30,10 +28,7 @@ def create(request: HttpRequest) -> HttpResponse:
     refuse_too_large(int(request.META.get("CONTENT_LENGTH") or 0))
     name, content = sent_archive(request)
     upload = receive(name, bounded(content))
-    deadline = time.monotonic() + WAIT
-    while not upload.finished and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY)
-        upload.refresh_from_db()
+    wait_for(upload, WAIT)
     if not upload.finished:
         return _accepted(request, upload)
     if not upload.verdicts:
