@@ -111,6 +111,21 @@ def story(shared_site: LiveSite, page: Page, zipped: Callable[[str], Path]) -> s
     return shared_site.url + opened(page, "0.169.0-story.zip")
 
 
+def test_a_cold_rollout_and_a_jump_need_few_requests(story: str, new_page: Callable[..., Page]) -> None:
+    """Styles, scripts and the icon are counted too: that one only devtools see, and each new address asks for it."""
+    page, asked = new_page(), []
+    devtools = page.context.new_cdp_session(page)
+    devtools.on("Network.requestWillBeSent", lambda event: asked.append(event["request"]["url"]))
+    devtools.send("Network.enable")
+    page.goto(story)
+    page.wait_for_load_state("networkidle")
+    page.get_by_label("Jump to").fill("50%")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{story}?jump=50%25")
+    page.wait_for_timeout(500)
+    assert 10 < len(asked) <= 19, asked
+
+
 def test_a_jump_lands_with_one_request(page: Page, story: str) -> None:
     page.goto(story)
     asked: list[str] = []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import FloatRect, Page, Route, expect
 
 from traces.tests.browser.dropping import words
 from traces.tests.fixtures.site import LiveSite
@@ -142,6 +142,34 @@ def test_a_failed_upload_is_tried_again_and_deleted(filled: Page, tmp_path: Path
     expect(row).to_have_count(0)
     filled.reload()
     expect(row).to_have_count(0)
+
+
+WIDTHS = [1440, 1024, 768, 360]
+
+
+def box(page: Page, selector: str) -> FloatRect:
+    """Where an element stands."""
+    found = page.locator(selector).bounding_box()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_upload_stands_below_the_drop_zone(filled: Page, width: int) -> None:
+    filled.set_viewport_size({"width": width, "height": 900})
+    filled.locator("input[name=files]").set_input_files("traces/samples/03-interactive.tar.zst")
+    row = filled.locator("#uploads > li", has_text="03-interactive.tar.zst")
+    expect(row).to_contain_text("Already here", timeout=30_000)
+    words, queue, zone = (box(filled, at) for at in (".drop .words", "#uploads", ".drop"))
+    assert queue["y"] >= words["y"] + words["height"]
+    assert queue["width"] > zone["width"] - 40
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_both_dates_stand_side_by_side(filled: Page, width: int) -> None:
+    filled.set_viewport_size({"width": width, "height": 900})
+    assert box(filled, "[name=since]")["y"] == box(filled, "[name=until]")["y"]
+    assert filled.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_everything_without_a_script(filled: Page, shared_site: LiveSite, new_page: Callable[..., Page]) -> None:

@@ -98,6 +98,16 @@ def test_facts_and_links(ingested: Ingested, read: Read, client: Client) -> None
         assert f'href="{rollout.get_absolute_url()}{href}"' in body
 
 
+def test_items_are_timed_from_the_end_where_the_history_took_them_later(
+    ingested: Ingested, read: Read, client: Client
+) -> None:
+    address = f"{ingested('0.169.0/story').get_absolute_url()}inferences/"
+    assert "First item 2 ms after the end · event 46 Duration 27 ms" in read(f"{address}4/")
+    assert "First item 44 ms · event 12 Last item 5 ms after the end · event 15 Duration 88 ms" in read(f"{address}1/")
+    assert "First item 25 ms · event 75 Last item 767 ms · event 77 Duration 3.18 s" in read(f"{address}9/")
+    assert 'title="29 ms after the start"' in client.get(f"{address}4/").content.decode()
+
+
 def test_the_request_against_the_one_before(ingested: Ingested, read: Read) -> None:
     address = f"{ingested('0.169.0/story').get_absolute_url()}inferences/9/"
     page = read(address)

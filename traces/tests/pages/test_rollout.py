@@ -50,6 +50,17 @@ def test_without_problems_there_is_no_such_card(ingested: Ingested, read: Read) 
     assert "Problems first" not in read(ingested("0.169.0/completed").get_absolute_url())
 
 
+@pytest.mark.parametrize("stopped", ["", "inference: no such turn"])
+def test_a_torn_end_is_told(ingested: Ingested, read: Read, stopped: str) -> None:
+    rollout = ingested("0.169.0/completed")
+    assert "cut off" not in read(rollout.get_absolute_url())
+    Rollout.objects.filter(pk=rollout.pk).update(tail=b'{"schema_v', stopped_what=stopped, stopped_line=3)
+    said = "The last line of this recording is cut off after 10 bytes; it is kept and waits for its rest."
+    page = read(rollout.get_absolute_url())
+    assert said in page
+    assert ("Reading stopped" in page) == bool(stopped)
+
+
 def test_the_outline_holds_every_object(ingested: Ingested, client: Client) -> None:
     rollout = ingested("0.169.0/story")
     page = client.get(rollout.get_absolute_url(), headers={"HX-Request": "true", "HX-Target": "outline"})

@@ -37,6 +37,11 @@ def test_the_empty_list_invites(read: Callable[..., str]) -> None:
     assert "Nothing at hand? Open the sample traces" in page
 
 
+def test_every_page_leads_to_the_api(ingested: Callable[[str], Rollout], client: Client) -> None:
+    for address in ("/", ingested("0.169.0/completed").get_absolute_url(), "/there-is-no-such-page/"):
+        assert '<a class="btn quiet end" href="/api/v1/">API</a>' in client.get(address).content.decode(), address
+
+
 def test_a_row_says_what_a_rollout_is(ingested: Callable[[str], Rollout], read: Callable[..., str]) -> None:
     rollout = ingested("0.169.0/story")
     page = read("/")
