@@ -6,13 +6,14 @@ Archives are told by their first bytes, never by their name, and unpacked piece 
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from backports import zstd
 
@@ -22,7 +23,7 @@ from traces.bundle.manifest import MANIFEST_NAME
 from traces.bundle.places import find_bundles
 from traces.bundle.reader import Bundle
 from traces.bundle.scratch import Budget, Member, Scratch
-from traces.bundle.tars import BLOCK, CHUNK, is_tar_header, tar_members
+from traces.bundle.tars import BLOCK, CHUNK, Read, is_tar_header, tar_members
 from traces.bundle.unpacked import Unpacked
 from traces.bundle.zips import zip_members
 
@@ -134,26 +135,36 @@ def _members(path: Path, file: BinaryIO, budget: Budget) -> Iterator[Member]:
     if kind == "zip":
         return zip_members(path, budget)
     if kind == "gzip":
-        return tar_members(_Source(gzip.GzipFile(fileobj=file), budget).read)
+        return tar_members(_unpacked(gzip.GzipFile(fileobj=file), budget))
     if kind == "zstd":
-        return tar_members(_Source(zstd.ZstdFile(file, options=ZSTD_OPTIONS), budget).read)
+        return tar_members(_unpacked(zstd.ZstdFile(file, options=ZSTD_OPTIONS), budget))
     if is_tar_header(start):
-        return tar_members(_Source(file, budget).read)
+        return tar_members(_unpacked(file, budget))
     raise BundleError(f"this is {kind or 'no archive'}", hint=f"give {_KNOWN}")
 
 
-class _Source:
+class _Source(io.RawIOBase):
     """Unpacked bytes of a stream, counted, with the errors of three libraries in words of ours."""
 
     def __init__(self, stream: _Readable, budget: Budget) -> None:
+        super().__init__()
         self.stream = stream
         self.budget = budget
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
         try:
-            data = self.stream.read(size)
+            data = self.stream.read(len(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
             what = f"it is damaged or cut off ({error})"
             raise BundleError(what, hint="copy or upload it again") from error
         self.budget.spend_bytes(len(data))
-        return data
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _unpacked(stream: _Readable, budget: Budget) -> Read:
+    """A tar is read in pieces of 512 bytes: they come out of a buffer."""
+    return io.BufferedReader(_Source(stream, budget), CHUNK).read

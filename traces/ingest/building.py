@@ -14,7 +14,7 @@ from traces.ingest.reduction import Reduction
 from traces.ingest.requests import Difference
 from traces.ingest.rows import edge_row, event_row, item_row, node_row, terminal_row
 from traces.ingest.tables import Values
-from traces.models.fields import key, moment, number, pack, plain
+from traces.models.fields import key, moment, number, plain
 from traces.models.rollouts import UNTITLED
 from traces.reducer.graph import Section
 
@@ -75,14 +75,7 @@ class Builder:
         reduction = self.reduction
         batch = Batch(
             nodes=dict(self._nodes()),
-            requests=[
-                Request(
-                    each.inference_id,
-                    each.base,
-                    (each.kept, pack(msgspec.json.encode(each.items)), each.run, each.step),
-                )
-                for each in reduction.differences
-            ],
+            requests=[request_of(each) for each in reduction.differences],
             items=self._items(),
             edges=self._rows("interaction_edges", edge_row),
             terminals=self._rows("terminal_sessions", terminal_row),
@@ -163,8 +156,7 @@ class Builder:
 
 def request_of(difference: Difference) -> Request:
     """The row of a request's items."""
-    items = pack(msgspec.json.encode(difference.items))
-    values = (difference.kept, items, difference.run, difference.step)
+    values = (difference.kept, msgspec.json.encode(difference.items), difference.run, difference.step)
     return Request(difference.inference_id, difference.base, values)
 
 

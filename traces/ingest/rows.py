@@ -19,7 +19,7 @@ from traces.ingest.reduction import Reduction
 from traces.ingest.tables import Values
 from traces.ingest.titles import title_of
 from traces.models import Node
-from traces.models.fields import BIGGEST, key, number, pack, plain
+from traces.models.fields import BIGGEST, key, number, plain
 
 _SUBJECTS = {
     "inference_call_id": Node.Kind.INFERENCE_CALL,
@@ -28,7 +28,7 @@ _SUBJECTS = {
     "compaction_id": Node.Kind.COMPACTION,
 }
 TYPE_LENGTH = 60
-# What stands in the rows below, in this order.
+# What stands in the rows below, in this order; `data` is JSON that whoever writes it compresses.
 NODE = (
     "kind", "object_id", "data", "position", "depth", "number", "thread_id", "title", "status", "started_at_ms",
     "started_seq", "ended_at_ms", "ended_seq", "evidence", "evidence_event", "evidence_seq", "evidence_text",
@@ -69,7 +69,7 @@ def node_row(place: Place, reduction: Reduction) -> Values | None:
     if said == place.written:
         return None
     place.written = said
-    return (place.kind, key(place.object_id), pack(body), *facts)
+    return (place.kind, key(place.object_id), body, *facts)
 
 
 def _facts(place: Place, reduction: Reduction, data: dict[str, Any]) -> Values:
@@ -140,18 +140,18 @@ def item_row(data: dict[str, Any], position: int | None) -> Values:
         data["kind"],
         key(data["call_id"]),
         bool(data.get("agent_message")),
-        pack(msgspec.json.encode(data)),
+        msgspec.json.encode(data),
     )
 
 
 def edge_row(data: dict[str, Any]) -> Values:
     """The row of an edge, see EDGE."""
-    return key(data["edge_id"]), data["kind"], pack(msgspec.json.encode(data))
+    return key(data["edge_id"]), data["kind"], msgspec.json.encode(data)
 
 
 def terminal_row(data: dict[str, Any]) -> Values:
     """The row of a terminal, see TERMINAL."""
-    return key(data["terminal_id"]), key(data["thread_id"]), pack(msgspec.json.encode(data))
+    return key(data["terminal_id"]), key(data["thread_id"]), msgspec.json.encode(data)
 
 
 def event_row(entry: Entry) -> Values:

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db import connection, models
 
+from traces.models.fields import pack
+
 Values = tuple[Any, ...]
 
 
@@ -65,9 +67,11 @@ def quoted(model: type[models.Model], names: Sequence[str]) -> str:
 class Rows:
     """The rows of one table that belong to one rollout: those that are there already are changed, the others added."""
 
-    def __init__(self, model: type[models.Model], *names: str) -> None:
+    def __init__(self, model: type[models.Model], *names: str, packed: str = "") -> None:
         self.model = model
         self.names = ("pk", "rollout", *names)
+        # Where a column stands that is compressed only now: whoever makes the rows has enough to do.
+        self.packed = names.index(packed) if packed else -1
         self.pks: dict[Hashable, int] = {}
 
     def reserve(self, keys: Iterable[Hashable]) -> set[Hashable]:
@@ -78,8 +82,14 @@ class Rows:
 
     def write(self, rollout: int, rows: dict[Hashable, Values], fresh: set[Hashable] | None = None) -> None:
         """Rows by their keys; `fresh` are those that have a primary key, but no row yet."""
+        if self.packed >= 0:
+            rows = {key: self._pack(values) for key, values in rows.items()}
         new = (fresh or set()) | self.reserve(rows)
         added = [(self.pks[key], rollout, *values) for key, values in rows.items() if key in new]
         insert(self.model, self.names, added)
         changed = [(*values, self.pks[key]) for key, values in rows.items() if key not in new]
         update(self.model, self.names[2:], changed)
+
+    def _pack(self, values: Values) -> Values:
+        at = self.packed
+        return (*values[:at], pack(values[at]), *values[at + 1 :])

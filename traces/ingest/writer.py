@@ -20,7 +20,7 @@ from traces.models import (
     Rollout,
     TerminalSession,
 )
-from traces.models.fields import key
+from traces.models.fields import key, pack
 
 REQUEST = ("inference", "rollout", "base", "kept", "items", "run", "step")
 
@@ -35,10 +35,10 @@ class Writer:
     def __init__(self, rollout: Rollout, bundle: Bundle) -> None:
         self.rollout = rollout
         self.recording = Recording(bundle)
-        self.nodes = Rows(Node, "revision", "parent", *NODE)
-        self.items = Rows(ConversationItem, "revision", *ITEM)
-        self.edges = Rows(InteractionEdge, "revision", *EDGE)
-        self.terminals = Rows(TerminalSession, "revision", *TERMINAL)
+        self.nodes = Rows(Node, "revision", "parent", *NODE, packed="data")
+        self.items = Rows(ConversationItem, "revision", *ITEM, packed="data")
+        self.edges = Rows(InteractionEdge, "revision", *EDGE, packed="data")
+        self.terminals = Rows(TerminalSession, "revision", *TERMINAL, packed="data")
 
     def resume(self) -> Stored:
         """Learns the rows that are there already; what a builder has to know of them."""
@@ -108,7 +108,7 @@ class Writer:
             (self._call(each.inference_id), self.rollout.pk, each.base and self._call(each.base), *each.values)
             for each in batch.requests
         ]
-        insert(RequestItems, REQUEST, rows)
+        insert(RequestItems, REQUEST, [(*row[:4], pack(row[4]), *row[5:]) for row in rows])
 
     def _call(self, inference_id: str) -> int:
         name: NodeKey = (Node.Kind.INFERENCE_CALL, key(inference_id))
