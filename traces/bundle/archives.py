@@ -68,7 +68,8 @@ def open_bundles(
 def _scratch_file(scratch: Path | str | None, name: str) -> BinaryIO:
     """A file without a name, which is gone when it is closed, also by a process that is killed."""
     try:
-        return cast(BinaryIO, TemporaryFile(dir=scratch, buffering=CHUNK))
+        # Without a buffer: on a full disk it would be full of what cannot be written when the file is closed.
+        return cast(BinaryIO, TemporaryFile(dir=scratch, buffering=0))
     except OSError as error:
         raise BundleError(f"there is no place to unpack it: {reason(error)}", where=name) from error
 

@@ -76,8 +76,6 @@ class Scratch:
             if names and not member.is_folder and not _is_junk(names):
                 self.budget.check_file(member.name, member.size)
                 self._write(member, names)
-        with _room():
-            self.file.flush()
         return Unpacked(self.file.fileno(), self.index)
 
     def _names(self, member: Member) -> list[str]:
@@ -101,7 +99,7 @@ class Scratch:
             self._end += len(chunk)
             self.budget.check_file(member.name, self._end - start)
             with _room():
-                self.file.write(chunk)
+                _write(self.file, chunk)
         self.index.files[path] = start, self._end - start
 
     def _new_path(self, name: str, names: list[str]) -> str:
@@ -116,6 +114,13 @@ class Scratch:
                 self.budget.spend_entry()
                 known.add(folder)
         return path
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    """All of it: the system may take less at a time."""
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 @contextmanager
