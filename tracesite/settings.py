@@ -118,6 +118,8 @@ MEDIA_URL = "/media/"
 TRACESITE_LARGE_BYTES = int(os.environ.get("TRACESITE_LARGE_BYTES") or 1_000_000)
 # What a larger archive holds is reduced by a process of its own.
 TRACESITE_APART_BYTES = int(os.environ.get("TRACESITE_APART_BYTES") or 500_000)
+# How long a recording that is followed may be silent before it counts as stale.
+TRACESITE_STALE_SECONDS = int(os.environ.get("TRACESITE_STALE_SECONDS") or 3600)
 
 USE_TZ = True
 TIME_ZONE = "UTC"

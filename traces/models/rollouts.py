@@ -1,9 +1,11 @@
 """What a recording is as a whole: one row of the list, its sums, and how far it has been read."""
 
 import secrets
-from datetime import timedelta
-from typing import Any, Self
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
 
+from django.conf import settings
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +15,8 @@ from traces.models.pieces import Piece, lock_store
 
 UNDO = timedelta(minutes=1)
 UNTITLED = "Untitled rollout"
+# Events come only at the ends of things: a shorter silence says nothing.
+QUIET_SECONDS = 30
 
 
 def public_id() -> str:
@@ -28,6 +32,15 @@ def no_counts() -> dict[str, int]:
 def delete_all(rows: models.QuerySet[Any]) -> None:
     """One statement, without loading what hangs on each row."""
     rows._raw_delete(rows.db)
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """Whether more is to be expected of a recording: our judgement, which never enters the graph."""
+
+    word: Literal["live", "quiet", "stale", "ended"]
+    since: datetime
+    why: str = ""
 
 
 class RolloutQuerySet(models.QuerySet["Rollout"]):
@@ -53,6 +66,10 @@ class RolloutQuerySet(models.QuerySet["Rollout"]):
         """How many bytes their recordings take up here; what several of them share counts for the first."""
         return int(self.aggregate(total=models.Sum("bytes_stored"))["total"] or 0)
 
+    def running(self) -> Self:
+        """Those that are followed and not known to be over, newest activity first."""
+        return self.filter(status=Rollout.Status.RUNNING, heard_at__isnull=False, gone="").order_by("-heard_at", "-pk")
+
     def of_trace(self, trace_id: str) -> Self:
         """Every rollout that says it is this recording: normally one, more when their contents differ."""
         return self.filter(trace_id=trace_id).order_by("branch")
@@ -60,6 +77,14 @@ class RolloutQuerySet(models.QuerySet["Rollout"]):
     def of_session(self, rollout_id: str) -> Self:
         """Every recording of this session, oldest first."""
         return self.filter(rollout_id=rollout_id).order_by("started_at", "pk")
+
+
+class Gone(models.TextChoices):
+    """How it is known that nobody writes a recording any more, though it did not end."""
+
+    CLOSED = "closed", "No process holds its log open any more."
+    VANISHED = "vanished", "Its folder is gone."
+    SUCCEEDED = "succeeded", "A later recording of the same session began."
 
 
 class Rollout(models.Model):
@@ -118,6 +143,13 @@ class Rollout(models.Model):
     # The totals of state.json as they stand there, exactly.
     head = JsonText(default=dict)
     note = models.TextField(default="")
+    # Only of a recording that is or was followed while it grew: when its last event arrived here, and why no more will.
+    heard_at = models.DateTimeField(null=True)
+    gone = models.CharField(max_length=16, choices=Gone, default="", blank=True)
+    # The folder it is followed in, and which process does so; another may when the time is over.
+    followed_in = models.TextField(default="")
+    leased_by = models.CharField(max_length=64, default="")
+    leased_until = models.DateTimeField(null=True)
     # Out of sight since then; after a minute it is gone for good.
     deleted_at = models.DateTimeField(null=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -154,6 +186,19 @@ class Rollout(models.Model):
     def stopped(self) -> bool:
         """Whether an event could not be applied."""
         return bool(self.stopped_what)
+
+    def liveness(self, now: datetime) -> "Liveness | None":
+        """What silence means at this moment; None for a recording that nobody follows."""
+        if self.heard_at is None:
+            return None
+        if self.status != self.Status.RUNNING:
+            return Liveness("ended", self.heard_at)
+        if self.gone:
+            return Liveness("stale", self.heard_at, str(Gone(self.gone).label))
+        silence = (now - self.heard_at).total_seconds()
+        if silence > settings.TRACESITE_STALE_SECONDS:
+            return Liveness("stale", self.heard_at, "It has been silent for too long.")
+        return Liveness("quiet" if silence > QUIET_SECONDS else "live", self.heard_at)
 
     def siblings(self) -> RolloutQuerySet:
         """Other rollouts of the same trace_id: same name, other content."""
