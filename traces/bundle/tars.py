@@ -99,10 +99,15 @@ def is_tar_header(block: bytes) -> bool:
 
 def _checksum_fits(header: bytes) -> bool:
     field = header[148:156].split(b"\0")[0].strip()
-    spaced = header[:148] + b" " * 8 + header[156:]
     claimed = _octal(field) if field.isdigit() else -1
-    # Some old packers summed signed characters.
-    return claimed == sum(spaced) or claimed == sum(byte - (byte > 127) * 256 for byte in spaced)
+    # The field itself counts as eight spaces.
+    unsigned = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+    return claimed == unsigned or claimed == unsigned - 256 * _high(header[:148] + header[156:])
+
+
+def _high(data: bytes) -> int:
+    """How many bytes are negative to old packers, which summed signed characters."""
+    return sum(byte > 127 for byte in data)
 
 
 def _number(field: bytes) -> int:
