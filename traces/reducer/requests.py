@@ -67,7 +67,10 @@ def _continue(body: bytes, last: LastRequest, source: Source) -> tuple[Request, 
         raw = _raw_tail(_PLACEHOLDER + body[last.head :])
     if raw is None:
         return None
-    items = _normalized(raw[1:], source)
+    try:
+        items = _normalized(raw[1:], source)
+    except ValueError:  # one of them is damaged: reading all of it says where
+        return None
     request = Request(last.items, _shown(items), None)
     return request, _remember(body, raw[1:], last.head, last.items, items)
 

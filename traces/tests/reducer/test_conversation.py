@@ -316,6 +316,16 @@ def test_a_request_without_a_list_of_items_is_refused(session: Session, request_
         session.ask_with("I1", request_body)
 
 
+@pytest.mark.parametrize("damage", [b"\xff", b"\\ud800", b"[" * 200 + b"]" * 200])
+def test_a_damaged_item_after_those_of_the_request_before_is_refused(session: Session, damage: bytes) -> None:
+    session.ask_with("I1", json.dumps({"input": [HI, MORE], "model": "m"}).encode())
+    text = damage if damage.startswith(b"[") else b'"' + damage + b'"'
+    added = b', {"type": "message", "role": "user", "content": ' + text + b"}]"
+    body = json.dumps({"input": [HI, MORE], "model": "m"}).encode().replace(b"]}]", b"]}" + added)
+    with pytest.raises(ReductionError, match="raw_payload:2 cannot be read: "):
+        session.ask_with("I2", body)
+
+
 def test_an_empty_request_forgets_what_came_before(session: Session) -> None:
     session.ask("I1", HI)
     session.ask("I2")
