@@ -7,7 +7,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST = .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: help run test check check-format check-lint check-types check-migrations check-layers
-.PHONY: test-services client bench bench-site pictures browser format fuzz kills
+.PHONY: test-services client bench bench-site bench-live pictures browser format fuzz kills
 
 help:
 	@echo "make run            the site at http://127.0.0.1:8000 (PORT=8001 for another port)"
@@ -17,6 +17,7 @@ help:
 	@echo "make client         the published clients that comparisons run against"
 	@echo "make bench          the benchmark"
 	@echo "make bench-site     the benchmark of the whole way: upload, page, store, list"
+	@echo "make bench-live     the benchmark of live traces: from a line on disk to the screen, idle, readers"
 	@echo "make fuzz           random damage for everything that reads foreign bytes (SECONDS=600)"
 	@echo "make kills          kill -9 of the server at 30 random moments of an upload"
 
@@ -58,6 +59,9 @@ bench: .venv/installed-run
 bench-site: .venv/installed-dev browser
 	.venv/bin/python -m bench.site $(ARGS)
 
+bench-live: .venv/installed-dev browser
+	.venv/bin/python -m bench.live $(ARGS)
+
 # What it finds lies in var/fuzz with its traceback; the same SEED finds it again.
 fuzz: SECONDS = 600
 fuzz: SEED = 1
@@ -65,7 +69,7 @@ fuzz: .venv/installed-dev
 	.venv/bin/python -m traces.tests.hostile.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 kills: .venv/installed-dev
-	TRACESITE_TEST_KILLS=30 $(PYTEST) traces/tests/hostile/test_killed.py
+	TRACESITE_TEST_KILLS=30 $(PYTEST) traces/tests/hostile/test_killed.py traces/tests/hostile/test_killed_live.py
 
 # The pictures in docs/ are taken of the real site with real recordings.
 pictures: .venv/installed-dev browser

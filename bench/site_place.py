@@ -109,12 +109,17 @@ class Served:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
+    def processor(self) -> float:
+        """The processor time it has used so far, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
-def serving(where: Place) -> Iterator[Served]:
-    """Started as a user starts it."""
+def serving(where: Place, *words: str | Path) -> Iterator[Served]:
+    """Started as a user starts it, with these words too."""
     log = where.data / "serve.log"
-    command = [sys.executable, "manage.py", "serve", "--port", "0"]
+    command = [sys.executable, "manage.py", "serve", "--port", "0", *words]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=where.env(), stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -74,11 +74,13 @@ class Figure:
         return (self.what, self.where, self.asked(), measured, spread, str(len(self.values)), reached)
 
 
-def page(figures: Sequence[Figure], notes: Sequence[str]) -> str:
+WHOLE_WAY = "The whole way: upload, page, store, list"
+
+
+def page(figures: Sequence[Figure], notes: Sequence[str], title: str = WHOLE_WAY) -> str:
     """The whole page."""
-    title = ["# The whole way: upload, page, store, list", ""]
     lines = table(HEAD, [figure.cells() for figure in figures])
-    return "\n".join([*title, *lines, *(f"- {note}" for note in notes), *made_with(SHARED)])
+    return "\n".join([f"# {title}", "", *lines, *(f"- {note}" for note in notes), *made_with(SHARED)])
 
 
 def missed(figures: Sequence[Figure]) -> list[str]:

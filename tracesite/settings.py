@@ -82,6 +82,14 @@ def database(url: str, data: Path) -> dict[str, Any]:
     }
 
 
+def channel_layer(url: str) -> dict[str, Any]:
+    """How processes tell each other that rows have changed: through Redis, or, without one, not at all."""
+    if not url:
+        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    # Published and forgotten: nothing of a killed process stays behind in Redis.
+    return {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}}
+
+
 SECRET_KEY = os.environ.get("TRACESITE_SECRET_KEY") or secret_key(TRACESITE_DATA / "secret_key")
 DEBUG = os.environ.get("TRACESITE_DEBUG", "") not in ("", "0")
 
@@ -109,7 +117,7 @@ TEMPLATES = [
 
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""), TRACESITE_DATA)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CHANNEL_LAYERS = {"default": channel_layer(os.environ.get("REDIS_URL", ""))}
 
 STATIC_URL = "/static/"
 MEDIA_ROOT = TRACESITE_DATA / "media"
@@ -118,6 +126,9 @@ MEDIA_URL = "/media/"
 TRACESITE_LARGE_BYTES = int(os.environ.get("TRACESITE_LARGE_BYTES") or 1_000_000)
 # What a larger archive holds is reduced by a process of its own.
 TRACESITE_APART_BYTES = int(os.environ.get("TRACESITE_APART_BYTES") or 500_000)
+# Folders whose recordings are followed while they grow, separated as in PATH; by default where the client records.
+_WATCHED = os.environ.get("TRACESITE_WATCH") or os.environ.get("CODEX_ROLLOUT_TRACE_ROOT") or ""
+TRACESITE_WATCH = [part for part in _WATCHED.split(os.pathsep) if part]
 # How long a recording that is followed may be silent before it counts as stale.
 TRACESITE_STALE_SECONDS = int(os.environ.get("TRACESITE_STALE_SECONDS") or 3600)
 
@@ -144,5 +155,7 @@ LOGGING = {
         # Django's own default would mail errors to administrators who do not exist and print nothing.
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "traces": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # A Redis that is away would be a traceback each second; traces.live says it once.
+        "channels_redis": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
     },
 }

@@ -56,17 +56,26 @@ class Bundle:
         with self.place.open(LOG_NAME, self.limits) as log:
             yield log
 
+    def log_size(self) -> int:
+        """How many bytes the log has by now."""
+        return self.place.size(LOG_NAME, self.limits)
+
     def lines(self) -> Iterator[Line]:
         """The lines of the log that are not empty, one by one; numbers count the empty ones too."""
         with self.open_lines() as lines:
             yield from lines
 
     @contextmanager
-    def open_lines(self) -> Iterator[Lines]:
-        """The lines of the log, and in the end what follows the last of them."""
+    def open_lines(self, position: int = 0, line: int = 0) -> Iterator[Lines]:
+        """The lines of the log, and in the end what follows the last of them.
+
+        `position` is where line number `line` ends, without its line end: the lines after it are read.
+        """
         try:
             with self.log() as log:
-                yield Lines(log, self.limits)
+                if position:
+                    log.seek(position)
+                yield Lines(log, self.limits, max(line - 1, 0))
         except OSError as error:
             raise BundleError(f"{LOG_NAME} cannot be read: {reason(error)}", where=self.name) from error
         except BundleError as error:
@@ -109,13 +118,15 @@ class Lines:
     The client splits like that. When all are read, `rest` is what follows the last one.
     """
 
-    def __init__(self, log: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, log: BinaryIO, limits: Limits = DEFAULT_LIMITS, number: int = 0) -> None:
         self.log = log
         self.limits = limits
+        # Of the line before the first that is read here.
+        self.number = number
         self.rest = b""
 
     def __iter__(self) -> Iterator[Line]:
-        number, gap = 0, bytearray()
+        number, gap = self.number, bytearray()
         most = self.limits.line_bytes
         while raw := self.log.readline(most + 1):
             number += 1

@@ -53,6 +53,11 @@ class Builder:
         self.conversations: dict[str, list[str]] = {}
         self.positions: dict[str, int] = {}
 
+    def resume(self, bundle: Bundle, stored: Stored) -> None:
+        """Goes on after a restart; what was stored since is caught up with next."""
+        self.reduction.bundle = bundle
+        self.stored, self.position, self.events = stored, stored.position, stored.events
+
     def catch_up(self, entries: Iterator[Entry]) -> None:
         """Brings the reduction to where the rows stand."""
         for entry in entries:

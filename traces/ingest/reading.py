@@ -63,27 +63,52 @@ class Entry:
         return next((body for body in self.bodies if body.ref.path == path), None)
 
 
-class Reading:
-    """Reads a bundle once. In the end `tail` is a last line that is not complete, `rest` what else is no event."""
+@dataclass(slots=True, frozen=True)
+class Mark:
+    """How far a log is read: where its last event ends, on which line, how many there are, and their chain."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    position: int = 0
+    line: int = 0
+    events: int = 0
+    chain: bytes = b""
+
+
+class Reading:
+    """Reads a bundle once, from a mark on. In the end `tail` is a last line that is not complete, `rest` what else is
+    no event.
+
+    While a recording grows, a last line without its end is no event yet, even where it reads like one.
+    """
+
+    def __init__(self, bundle: Bundle, mark: Mark | None = None, growing: bool = False) -> None:
         self.bundle = bundle
-        self.chain = first_link(bundle.manifest)
-        self.events = 0
+        self.mark = mark or Mark(chain=first_link(bundle.manifest))
+        self.growing = growing
         self.rest = self.tail = b""
 
+    @property
+    def events(self) -> int:
+        """How many events there are up to here."""
+        return self.mark.events
+
+    @property
+    def chain(self) -> bytes:
+        """A hash of everything up to here."""
+        return self.mark.chain
+
     def __iter__(self) -> Iterator[Entry]:
-        position = 0
-        with self.bundle.open_lines() as lines:
+        with self.bundle.open_lines(self.mark.position, self.mark.line) as lines:
             for line in lines:
-                entry = self._entry(line, position + len(line.gap))
+                if self.growing and not line.complete:
+                    self.rest, self.tail = line.gap, line.data
+                    return
+                entry = self._entry(line, self.mark.position + len(line.gap))
                 if entry.event is None and not line.complete:
                     # The rest of it has not arrived: it is no event yet, and the next reading finds it whole.
                     self.rest, self.tail = line.gap, line.data
                     return
-                position = entry.start + len(line.data)
-                self.events += 1
-                self.chain = entry.chain = self._link(entry)
+                entry.chain = self._link(entry)
+                self.mark = Mark(entry.start + len(line.data), line.number, self.events + 1, entry.chain)
                 yield entry
             self.rest = lines.rest
 

@@ -93,7 +93,8 @@ class Reduction:
 
     def _start_over(self) -> None:
         """An event that failed may have left half of itself in the graph: the graph is made again without it."""
-        self.reducer = Reducer(self.bundle.manifest, lambda ref: self.bundle.payload(ref.path))
+        self.entry = None
+        self.reducer = Reducer(self.bundle.manifest, self._payload)
         self.outline.graph = self.graph
         for line in islice(self.bundle.lines(), self.applied):
             self.reducer.apply(decode_event(line.data), line.number)

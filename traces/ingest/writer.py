@@ -1,6 +1,8 @@
 """Batches flow in, rows flow out, each batch in one transaction or not at all."""
 
 from collections.abc import Hashable
+from functools import partial
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -10,6 +12,7 @@ from traces.ingest.identity import OTHER_CONTENT
 from traces.ingest.recording import Recording
 from traces.ingest.rows import EDGE, EVENT, ITEM, NODE, TERMINAL
 from traces.ingest.tables import Rows, Values, insert
+from traces.live import ring
 from traces.models import (
     ConversationItem,
     Event,
@@ -74,6 +77,16 @@ class Writer:
             insert(Event, ("rollout", *EVENT), [(self.rollout.pk, *row) for row in batch.events])
             self.recording.write(self.rollout)
             self._rollout(batch)
+            transaction.on_commit(partial(ring, self.rollout.public_id, revision))
+
+    def note(self, **columns: Any) -> None:
+        """Columns alone; pages hear of it."""
+        with transaction.atomic():
+            self._claim()
+            for name, value in columns.items():
+                setattr(self.rollout, name, value)
+            self._save(list(columns))
+            transaction.on_commit(partial(ring, self.rollout.public_id, self.rollout.revision))
 
     def _claim(self) -> None:
         """Takes the next revision and, with it, the lock on the rollout's row until this batch is written."""
@@ -117,6 +130,12 @@ class Writer:
     def _rollout(self, batch: Batch) -> None:
         for name, value in batch.columns.items():
             setattr(self.rollout, name, value)
+        names = [*batch.columns, "bytes_stored"]
         if batch.last:
             self.recording.settle(self.rollout)
-        self.rollout.save()
+            names.append("bytes_recorded")
+        self._save(names)
+
+    def _save(self, names: list[str]) -> None:
+        """Nothing but these columns: somebody may have deleted it meanwhile, and that must stay."""
+        self.rollout.save(update_fields=[*names, "updated_at"])

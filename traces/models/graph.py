@@ -95,6 +95,7 @@ class Node(models.Model):
             models.Index(fields=["rollout", "position"], name="node_position"),
             models.Index(fields=["rollout", "revision"], name="node_revision"),
             models.Index(fields=["rollout", "kind", "number"], name="node_number"),
+            models.Index(fields=["rollout"], condition=models.Q(status="running"), name="node_running"),
         ]
 
     def __str__(self) -> str:

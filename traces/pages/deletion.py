@@ -5,6 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from traces.live import ring
 from traces.pages.answers import Request, answer
 from traces.pages.filters import Filters
 from traces.sharing import rollout_for, rollouts_for, undoable_for
@@ -18,6 +19,7 @@ def delete(request: Request, public_id: str) -> HttpResponse:
     rollout = rollout_for(request, public_id)
     if request.method == "POST":
         rollouts_for(request).filter(pk=rollout.pk).update(deleted_at=timezone.now())
+        ring(rollout.public_id, rollout.revision)
         return HttpResponseRedirect(list_address(request))
     others = rollouts_for(request).of_session(rollout.rollout_id).exclude(pk=rollout.pk).count()
     context = {"rollout": rollout, "others": others, "back": list_address(request)}
@@ -28,6 +30,7 @@ def delete(request: Request, public_id: str) -> HttpResponse:
 def restore(request: Request, public_id: str) -> HttpResponse:
     """Brings it back, as long as it is there."""
     if undoable_for(request).filter(public_id=public_id).update(deleted_at=None):
+        ring(public_id, rollout_for(request, public_id).revision)
         return HttpResponseRedirect(list_address(request))
     return answer(request, "400.html", {"said": TOO_LATE}, status=410)
 

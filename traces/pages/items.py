@@ -60,6 +60,7 @@ class ToolView:
     status: str
     duration_ms: int | None
     exit_code: int | None
+    revision: int = 0
 
 
 @dataclass
@@ -78,6 +79,9 @@ class ItemView:
     inference_id: str
     turn_id: str
     call_id: str
+    pk: int
+    position: int | None
+    revision: int  # the newest of what is shown here
     tool: ToolView | None = None
     outputs: list[Output] = field(default_factory=list)
     status: str = ""  # of the call that left it behind incomplete: failed, cancelled, aborted, running
@@ -147,14 +151,17 @@ class Surroundings:
         """One item with its tool call and output."""
         view = item_view(self.rollout, row, limit)
         if row.kind in CALLS:
+            outputs = self.outputs.get(row.call_id, [])
             view.tool = self.tool_view(row)
-            view.outputs = [output_view(self.rollout, output, limit) for output in self.outputs.get(row.call_id, [])]
+            view.outputs = [output_view(self.rollout, output, limit) for output in outputs]
+            view.revision = max(view.revision, view.tool.revision, *(output.revision for output in outputs))
         call = self.inferences.get(view.inference_id)
-        if call and call.status != "completed":
-            view.status = call.status
+        if call:
+            view.status = "" if call.status == "completed" else call.status
+            view.revision = max(view.revision, call.revision)
         return view
 
-    def tool_view(self, row: ConversationItem) -> ToolView | None:
+    def tool_view(self, row: ConversationItem) -> ToolView:
         """The tool call or code cell that an item asked for."""
         node = self.tools.get(row.call_id) or self.cells.get(row.call_id)
         if node is None:
@@ -164,7 +171,8 @@ class Surroundings:
         code = any(part["type"] == "code" for part in row.data["body"]["parts"])
         title = node.title.partition(" ")[0] if code else node.title  # the code itself stands below
         href = node_href(self.rollout, node)
-        return ToolView(node_icon(node), title, href, node.status, node.duration_ms, result.get("exit_code"))
+        revision = max(node.revision, terminal.revision if terminal else 0)
+        return ToolView(node_icon(node), title, href, node.status, node.duration_ms, result.get("exit_code"), revision)
 
 
 def producer(row: ConversationItem, kind: str) -> str:
@@ -191,6 +199,9 @@ def item_view(rollout: Rollout, row: ConversationItem, limit: int = PREVIEW) -> 
         inference_id=producer(row, "inference"),
         turn_id=data.get("codex_turn_id") or "",
         call_id=row.call_id,
+        pk=row.pk,
+        position=row.position,
+        revision=row.revision,
     )
 
 

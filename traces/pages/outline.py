@@ -71,7 +71,9 @@ class Outline:
     """A window of the outline."""
 
     window: Window
-    rows: list[Row]
+    rows: list[Row]  # those that changed, where only these were asked for
+    order: list[int]  # the primary keys of all
+    axis: Axis
 
 
 def axis(rollout: Rollout) -> Axis:
@@ -82,19 +84,27 @@ def axis(rollout: Rollout) -> Axis:
     return Axis(first, max(first, span["last"] or 0, span["latest"] or 0))
 
 
-def outline(rollout: Rollout, start: int) -> Outline:
-    """The window that begins at this row."""
+def outline(rollout: Rollout, start: int, since: int = 0, scale: Axis | None = None) -> Outline:
+    """The window that begins at this row; of its rows those that say something else than at this revision."""
     nodes = Node.objects.filter(rollout=rollout).outline()
     window = Window(start, WINDOW, nodes.count())
     shown = list(nodes.defer("data")[window.start : window.stop])
-    data = dict(
-        Node.objects.filter(pk__in=[node.pk for node in shown if node.kind in WITH_DATA]).values_list("pk", "data")
-    )
-    for node in shown:
+    failed = [node for node in shown if node.kind == "inference_call" and node.status == "failed"]
+    fill(failed)
+    again = retries(rollout, failed)
+    # A row changes with its object, and with the attempt that follows a failed one.
+    fresh = [node for node in shown if node.revision > since or (node.pk in again and again[node.pk].revision > since)]
+    fill([node for node in fresh if node.kind in WITH_DATA and node not in failed])
+    scale = scale or axis(rollout)
+    rows = [row(rollout, node, scale, again.get(node.pk)) for node in fresh]
+    return Outline(window, rows, [node.pk for node in shown], scale)
+
+
+def fill(nodes: list[Node]) -> None:
+    """Gives these nodes the data they were fetched without, all in one query."""
+    data = dict(Node.objects.filter(pk__in=[node.pk for node in nodes]).values_list("pk", "data")) if nodes else {}
+    for node in nodes:
         node.data = data.get(node.pk, {})
-    again = retries(rollout, [node for node in shown if node.kind == "inference_call" and node.status == "failed"])
-    scale = axis(rollout)
-    return Outline(window, [row(rollout, node, scale, again.get(node.pk)) for node in shown])
 
 
 def row(rollout: Rollout, node: Node, scale: Axis, next_attempt: Node | None = None, lifted: int = 0) -> Row:

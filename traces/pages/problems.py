@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db.models import F
+from django.utils import timezone
 
 from traces.models import Node, Rollout
 from traces.pages.attempts import retries
@@ -40,7 +41,7 @@ class Problems:
 
 def problems(rollout: Rollout, start: int) -> Problems:
     """The window that begins at this problem."""
-    found = Node.objects.filter(rollout=rollout, kind__in=KINDS).exclude(status="completed").order_by(*ORDER)
+    found = Node.objects.filter(rollout=rollout, kind__in=KINDS).exclude(status__in=ordinary(rollout)).order_by(*ORDER)
     window = Window(start, WINDOW, found.count())
     nodes = list(found[window.start : window.stop])
     again = retries(rollout, [node for node in nodes if node.kind == "inference_call" and node.status == "failed"])
@@ -48,6 +49,12 @@ def problems(rollout: Rollout, start: int) -> Problems:
     turns = {turn.object_id: turn for turn in rollout.nodes.filter(kind="codex_turn", object_id__in=turn_ids)}
     rows = [problem(rollout, node, turns.get(turn_id_of(node)), again.get(node.pk)) for node in nodes]
     return Problems(window, rows)
+
+
+def ordinary(rollout: Rollout) -> list[str]:
+    """Statuses that nobody has to look at; what is open in a live recording is no problem, only not over yet."""
+    state = rollout.liveness(timezone.now())
+    return ["completed", "running"] if state and state.word in ("live", "quiet") else ["completed"]
 
 
 def turn_id_of(node: Node) -> str:

@@ -3,7 +3,20 @@
 from django.urls import include, path, register_converter
 from django.urls.converters import StringConverter
 
-from traces.pages import deletion, events, inference, objects, payloads, rollout, rollouts, samples, uploads
+from traces.pages import (
+    changes,
+    deletion,
+    demo,
+    events,
+    inference,
+    live_page,
+    objects,
+    payloads,
+    rollout,
+    rollouts,
+    samples,
+    uploads,
+)
 
 
 class KeyConverter(StringConverter):
@@ -21,9 +34,12 @@ urlpatterns = [
     path("uploads/<slug:public_id>/", uploads.upload, name="upload"),
     path("uploads/<slug:public_id>/retry/", uploads.retry, name="upload_retry"),
     path("uploads/<slug:public_id>/delete/", uploads.delete, name="upload_delete"),
+    path("live/", live_page.live, name="live"),
     path("samples/", samples.open_samples, name="samples"),
+    path("demo/", demo.play, name="demo"),
     path("deleted/", deletion.deleted, name="deleted"),
     path("rollouts/<slug:public_id>/", rollout.rollout, name="rollout"),
+    path("rollouts/<slug:public_id>/changes/", changes.changes, name="changes"),
     path("rollouts/<slug:public_id>/delete/", deletion.delete, name="delete"),
     path("rollouts/<slug:public_id>/restore/", deletion.restore, name="restore"),
     path("rollouts/<slug:public_id>/inferences/<key:key>/", inference.inference, name="inference"),

@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("traces.sharing",),
     ("traces.live",),
     ("traces.ingest",),
-    ("traces.watch", "traces.uploads"),
+    ("traces.watch", "traces.uploads", "traces.demo"),
     ("traces.pages", "traces.templatetags", "traces.management", "traces.apps"),
     ("tracesite",),
 )

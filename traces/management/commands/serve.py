@@ -5,9 +5,11 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import uvicorn
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -20,7 +22,17 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=port_number, default=8000, help="0 takes any free port (default: 8000)")
         parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
 
+        parser.add_argument(
+            "--watch",
+            metavar="DIR",
+            nargs="+",
+            type=Path,
+            help="folders whose recordings are followed while they are written (default: $CODEX_ROLLOUT_TRACE_ROOT)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["watch"]:
+            settings.TRACESITE_WATCH = options["watch"]
         host, port = options["host"], options["port"]
         if host not in LOOPBACK:
             self.refuse(
@@ -79,6 +91,8 @@ def run(listener: socket.socket, ready: Callable[[], None]) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Frames are tiny, and the compressor of each socket takes 37 KB.
+        ws_per_message_deflate=False,
         # Nothing stands in front of the site: forwarded addresses and schemes would be anybody's claim.
         proxy_headers=False,
         timeout_graceful_shutdown=3,

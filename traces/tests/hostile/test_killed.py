@@ -31,10 +31,10 @@ ROWS = """
 import django, hashlib, json
 django.setup()
 from traces.models import Rollout, Upload
-from traces.tests.ingest.dumps import dump
+from traces.tests.ingest.dumps import LIVE, dump
 rows = {}
 for rollout in Rollout.objects.all():
-    for table, values in dump(rollout, without=("revision",)).items():
+    for table, values in dump(rollout, without=LIVE).items():
         rows[f"{rollout.trace_id} {table}"] = hashlib.sha256(repr(values).encode()).hexdigest()
 print(json.dumps([rows, sorted(Upload.objects.values_list("state", "error"))]))
 """

@@ -8,6 +8,8 @@ from traces.models import Event, Node, Payload, RequestItems, Rollout
 
 # What pieces are called, and how much they add, hangs on what was stored before.
 RANDOM = {"id", "public_id", "created_at", "updated_at", "rollout", "recipe", "run", "step", "bytes_stored"}
+# What says how a recording came here, and not what it holds.
+LIVE = ("revision", "heard_at", "followed_in", "leased_by", "leased_until", "gone")
 Dump = dict[str, list[dict[str, Any]]]
 
 
