@@ -19,6 +19,8 @@ from asgiref.typing import (
     Scope,
 )
 
+from traces.live import answers
+
 Key = tuple[Any, ...]
 Answer = list[ASGISendEvent]
 
@@ -35,7 +37,8 @@ class Together:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and self._shared(scope):
-            await self._share(scope, send)
+            with answers.asked(rollout_of(scope)):
+                await self._share(scope, send)
         else:
             await self._application(scope, receive, send)
 
@@ -78,6 +81,11 @@ def key_of(scope: HTTPScope) -> Key:
     """Who asks for the same, as the same person."""
     cookies = tuple(value for name, value in scope["headers"] if name in (b"cookie", b"authorization", b"host"))
     return scope["path"], scope["query_string"], scope["scheme"], cookies
+
+
+def rollout_of(scope: HTTPScope) -> str:
+    """The second part of its address."""
+    return scope["path"].split("/")[2]
 
 
 def is_changes(scope: HTTPScope) -> bool:

@@ -11,7 +11,7 @@ from channels.layers import channel_layers
 from django.utils import timezone
 
 from traces import live
-from traces.live import ring
+from traces.live import asking, pages, ring
 from traces.models import Rollout
 from traces.tests.live.conftest import make_rollout
 from traces.tests.live.sockets import FOREIGN, HOST, Socket, socket
@@ -88,6 +88,32 @@ async def test_many_rings_are_few_frames_and_the_last_one_is_heard(rollout: Roll
         assert await page.silent()
 
 
+async def test_nobody_is_rung_while_others_wait_for_their_answer(rollout: Rollout) -> None:
+    async with socket(path(rollout)) as page, socket(path(rollout)) as other:
+        await page.frame()
+        await other.frame()
+        with live.answers.asked(rollout.public_id), live.answers.asked(rollout.public_id):
+            ring(rollout.public_id, 2)
+            assert [(await each.frame())["revision"] for each in (page, other)] == [2, 2]
+            for revision in (3, 4, 5):
+                ring(rollout.public_id, revision)
+            assert await page.silent(0.4)
+        assert [(await each.frame())["revision"] for each in (page, other)] == [5, 5]
+
+
+async def test_a_question_that_is_never_answered_holds_up_the_others_for_a_moment_only(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "LONGEST_PAUSE", 0.1)
+    async with socket(path(rollout)) as page:
+        await page.frame()
+        with live.answers.asked(rollout.public_id):
+            ring(rollout.public_id, 2)
+            await page.frame()
+            ring(rollout.public_id, 3)
+            assert (await page.frame())["revision"] == 3
+
+
 async def test_many_rings_at_once_are_one_or_two_frames(rollout: Rollout) -> None:
     async with socket(path(rollout)) as page:
         await page.frame()
@@ -143,7 +169,7 @@ async def test_who_comes_back_learns_what_was_missed(rollout: Rollout) -> None:
 
 
 async def test_a_lost_ring_is_healed(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "HEAL", 0.1)
+    monkeypatch.setattr(pages, "HEAL", 0.1)
     async with socket(path(rollout)) as page, socket("/ws/rollouts/") as everything:
         await page.frame()
         await everything.frame()
@@ -155,7 +181,7 @@ async def test_a_lost_ring_is_healed(rollout: Rollout, monkeypatch: pytest.Monke
 
 
 async def test_a_page_whose_rollout_was_deleted_is_sent_away(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "HEAL", 0.1)
+    monkeypatch.setattr(pages, "HEAL", 0.1)
     async with socket(path(rollout)) as page:
         await page.frame()
         await Rollout.objects.filter(pk=rollout.pk).aupdate(deleted_at=timezone.now())

@@ -13,7 +13,7 @@ from channels.layers import channel_layers
 from django.test import override_settings
 
 from traces import live
-from traces.live import Bell, ring
+from traces.live import Bell, bell, pages, ring
 from traces.models import Rollout
 from traces.tests.fixtures.site import ROOT, environment
 from traces.tests.live.sockets import socket
@@ -84,8 +84,8 @@ async def test_two_servers_hear_each_other(rollout: Rollout, redis_layer: str) -
 async def test_without_redis_a_page_follows_by_looking(
     rollout: Rollout, nowhere: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "HEAL", 0.1)
-    monkeypatch.setattr(live, "RETRY", 0.05)
+    monkeypatch.setattr(pages, "HEAL", 0.1)
+    monkeypatch.setattr(pages, "RETRY", 0.05)
     async with socket(path(rollout)) as page:
         await page.frame()
         await Rollout.objects.filter(pk=rollout.pk).aupdate(revision=4)
@@ -114,7 +114,7 @@ async def test_a_redis_that_comes_back_is_heard_again(rollout: Rollout) -> None:
                 await write(rollout, 3)
                 assert (await page.frame())["revision"] == 3
                 server = start(port)
-                await asyncio.sleep(live.SHAKY + 1)
+                await asyncio.sleep(bell.SHAKY + 1)
                 assert not live.register_loop().shaky
                 await write(rollout, 4)
                 assert [frame["revision"] for frame in await page.frames(lambda frame: bool(frame["revision"] == 4))][
