@@ -49,7 +49,11 @@ class Reader:
             await self.rang.wait()
             self.rang.clear()
             while self.heard > self.revision:
-                self.take(await self.get(f"{self.path}?row={self.row}&item=0&problem=0&thread=&since={self.revision}"))
+                self.take(
+                    await self.get(
+                        f"{self.path}?row={self.row}&item=0&problem=0&thread=&since={self.revision}&to={self.heard}"
+                    )
+                )
 
     async def get(self, path: str) -> str:
         """One answer, over the same connection each time."""

@@ -101,7 +101,7 @@ class Following:
             self.builder.take(entry)
             entries.append(entry)
         batch = self.builder.last_batch(entries, reading)
-        batch.columns |= {"gone": gone, "leased_by": "", "leased_until": None}
+        batch.columns |= {"gone": gone, "leased_by": "", "leased_until": None, "followed_in": str(self.folder)}
         self.writer.write(batch)
         self.mark = reading.mark
         checkpoints.drop(self.rollout.public_id)

@@ -32,9 +32,14 @@ ENDS = {"completed": "completed", "failed": "failed", "cancelled": "was cancelle
 
 @dataclass(frozen=True)
 class Asked:
-    """What a page knows and shows: its revision, and where its windows begin."""
+    """What a page knows and shows: its revision, the one it was rung for, and where its windows begin.
+
+    What it gets may be newer than what it was rung for, but is called by that: all who were rung together ask the same
+    again the next time, and are answered as one. (Then it comes twice; the page says each sentence once.)
+    """
 
     since: int
+    to: int
     row: int
     item: int
     problem: int
@@ -73,13 +78,16 @@ def changes(request: HttpRequest, public_id: str) -> HttpResponse:
 
 def asked_of(query: QueryDict, revision: int) -> Asked:
     """From the query string. A page that knows more than there is gets everything: its rollout was begun anew."""
-    since, row, item, problem = (asked_start(query.get(name)) for name in ("since", "row", "item", "problem"))
-    return Asked(since if since <= revision else 0, row, item, problem, query.get("thread", ""))
+    names = ("since", "to", "row", "item", "problem")
+    since, to, row, item, problem = (asked_start(query.get(name)) for name in names)
+    since = since if since <= revision else 0
+    to = to if since < to < revision else revision
+    return Asked(since, to, row, item, problem, query.get("thread", ""))
 
 
 def key_of(rollout: Rollout, asked: Asked) -> str:
     """Whoever may see the rollout sees the same."""
-    said = repr((rollout.public_id, rollout.revision, asked))
+    said = repr((rollout.public_id, asked))
     return f"changes:{sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
@@ -99,6 +107,7 @@ def changes_context(rollout: Rollout, asked: Asked) -> dict[str, Any]:
     return head | {
         "rollout": rollout,
         "since": asked.since,
+        "to": asked.to,
         "state": rollout.liveness(timezone.now()),
         "outline": outline(rollout, asked.row, asked.since, head["axis"]),
         "problems": problems(rollout, asked.problem),

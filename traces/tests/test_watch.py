@@ -69,6 +69,16 @@ def test_old_recordings_are_there_at_once_and_not_read_again(root: Path) -> None
     assert set(Rollout.objects.values_list("pk", "revision")) == revisions
 
 
+def test_what_was_uploaded_before_is_read_once(root: Path) -> None:
+    uploaded = ingest_bundle(Copy(STORY, root).bundle).rollout
+    Watcher([root]).round()
+    revision = the_rollout().revision
+    Watcher([root]).round()
+    assert (the_rollout().pk, the_rollout().revision) == (uploaded.pk, revision)
+    assert the_rollout().liveness(timezone.now()) is None
+    assert state_of(the_rollout()) == expected(STORY)
+
+
 def test_a_recording_grows(root: Path) -> None:
     watcher = Watcher([root])
     watcher.round()

@@ -1,6 +1,7 @@
 """A folder flows in, a session that is written there as it happens flows out: something to watch without Codex."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="one session after the other")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # A shell that starts it in the background has it ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             self.play(options["into"], options["speed"])
             while options["forever"]:

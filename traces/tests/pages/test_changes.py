@@ -116,6 +116,28 @@ def test_each_call_that_ends_is_said_once(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_what_is_newer_than_the_ring_comes_early_and_is_called_by_the_ring(client: Client) -> None:
+    heard: list[str] = []
+    since = 1
+
+    def look(rollout: Rollout) -> None:
+        nonlocal since
+        for to in range(since + 1, rollout.revision - 2):
+            text = client.get(f"{rollout.get_absolute_url()}changes/?since={since}&to={to}").content.decode()
+            assert f'data-revision="{to}"' in text
+            heard.extend(html.unescape(sentence) for sentence in SAID.findall(text))
+            since = to
+
+    rollout = grow("0.169.0/story", 1, look)
+    last = client.get(f"{rollout.get_absolute_url()}changes/?since={since}&to={rollout.revision + 9}").content.decode()
+    assert f'data-revision="{rollout.revision}"' in last
+    heard.extend(html.unescape(sentence) for sentence in SAID.findall(last))
+    numbers = [sentence.split()[1].rstrip(":.") for sentence in heard]
+    calls = Node.objects.filter(rollout=rollout, kind="inference_call").values_list("number", flat=True)
+    assert set(numbers) == {str(number) for number in calls}
+
+
+@pytest.mark.django_db
 def test_many_ends_at_once_are_counted(client: Client, ingested: Ingested) -> None:
     rollout = ingested("0.169.0/story")
     first = Node.objects.filter(rollout=rollout, kind="inference_call", status="failed").first()

@@ -47,7 +47,8 @@ function moving() {
 async function ask(revision) {
   const before = shown();
   const whole = moving() ?? (holes ? before : null);
-  const query = new URLSearchParams({ ...(whole ?? before), since: whole ? 0 : revision });
+  // All who were rung for the same revision ask the same, and are answered as one.
+  const query = new URLSearchParams({ ...(whole ?? before), since: whole ? 0 : revision, to: catchUp.heard });
   const answer = await fetch(`${panes.dataset.changesUrl}?${query}`, { cache: "no-store" });
   if (answer.status === 404) return gone();
   if (!answer.ok) throw new Error(`${answer.status}`);
@@ -58,6 +59,16 @@ async function ask(revision) {
   if (judged(answer.headers.get("X-Liveness"))) again();
   if (!changes) return catchUp.heard;
   return whole ? revision : Number(changes.dataset.revision);
+}
+
+// What is newer than the ring comes early, and comes again with its own.
+const told = new Set();
+
+function isNew(sentence) {
+  const about = `${sentence.dataset.inference} ${sentence.dataset.status}`;
+  const known = "inference" in sentence.dataset && told.has(about);
+  told.add(about);
+  return !known;
 }
 
 async function fragment(answer) {
@@ -93,7 +104,7 @@ function apply(changes, whole) {
   tick();
   follow.grew(grown);
   follow.show();
-  announce([...part("said").children].map((sentence) => sentence.textContent));
+  announce([...part("said").children].filter(isNew).map((sentence) => sentence.textContent));
   look(rows, known);
 }
 
