@@ -31,7 +31,8 @@ RENEW_EVERY = 5.0
 JUDGE_EVERY = 5.0
 SILENT = 10.0  # seconds; only then a writer may be gone
 PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds until a recording that could not be read is tried again
-GATHER_MS = 10  # changes that come so close together are looked at once
+GATHER_MS = 30  # changes that come so close together are looked at once
+STEP_MS = 15  # it wakes up so often, also when nothing happens
 STOPPING = 2.0  # seconds that a step which is under way gets
 NOTHING = (-1, -1)
 TROUBLE = (BundleError, ReductionError, DatabaseError, OSError)
@@ -106,7 +107,7 @@ class Watcher:
             *roots,
             watch_filter=None,
             debounce=GATHER_MS,
-            step=GATHER_MS // 2,
+            step=STEP_MS,
             rust_timeout=int(LOOK_EVERY * 1000),
             stop_event=self.stopped,
             yield_on_timeout=True,

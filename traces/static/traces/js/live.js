@@ -62,12 +62,12 @@ async function ask(revision) {
 }
 
 // What is newer than the ring comes early, and comes again with its own.
-const told = new Set();
+const announced = new Set();
 
 function isNew(sentence) {
   const about = `${sentence.dataset.inference} ${sentence.dataset.status}`;
-  const known = "inference" in sentence.dataset && told.has(about);
-  told.add(about);
+  const known = "inference" in sentence.dataset && announced.has(about);
+  announced.add(about);
   return !known;
 }
 
