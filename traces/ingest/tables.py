@@ -33,6 +33,13 @@ def update(model: type[models.Model], names: Sequence[str], rows: Sequence[Value
         cursor.executemany(f"UPDATE {table(model)} SET {columns} WHERE {column(model, 'pk')} = %s", rows)
 
 
+def without_waiting() -> None:
+    """This transaction's commit need not reach the disk before the next begins: what a crash takes is written again."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO OFF")
+
+
 def reserve(model: type[models.Model], count: int) -> Iterable[int]:
     """So many primary keys that nobody else gets."""
     if not count:

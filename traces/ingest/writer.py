@@ -11,7 +11,7 @@ from traces.ingest.batch import Batch, NodeKey, Stored
 from traces.ingest.identity import OTHER_CONTENT
 from traces.ingest.recording import Recording
 from traces.ingest.rows import EDGE, EVENT, ITEM, NODE, TERMINAL
-from traces.ingest.tables import Rows, Values, insert
+from traces.ingest.tables import Rows, Values, insert, without_waiting
 from traces.live import ring
 from traces.models import (
     ConversationItem,
@@ -64,6 +64,9 @@ class Writer:
         if batch.last:
             self.recording.take_rest()
         with transaction.atomic():
+            if not batch.last:
+                # Its bytes are kept until the last one is on disk, and all before it are then.
+                without_waiting()
             self._claim()
             revision = self.rollout.revision
             self._nodes(batch, revision)
