@@ -177,7 +177,8 @@ class Watcher:
         except TROUBLE as error:
             log.warning("%s could not be followed: %s", found.folder.name, error)
             found.failed()
-            close_old_connections()
+            if isinstance(error, DatabaseError):
+                close_old_connections()
         return False
 
     def _read(self, found: Found, stamp: tuple[int, int]) -> bool:
