@@ -21,7 +21,7 @@ from bench.measure import RunFailed, write_session
 from bench.shape import Shape
 from bench.site_page import chromium
 from bench.site_place import SQLITE, kinds, place, serving
-from bench.site_report import COUNT, KILOBYTES, MEGABYTES, MILLISECONDS, PER_SECOND, Figure, Unit, missed, page
+from bench.site_report import COUNT, KILOBYTES, MEGABYTES, MILLISECONDS, PER_SECOND, Figure, Unit, page, tell, told
 
 PARTS = ("screen", "long", "readers", "idle", "sockets", "events", "reducer")
 TITLE = "Live: from a line on disk to the screen, and what following costs"
@@ -63,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (RunFailed, OSError, subprocess.SubprocessError, psycopg.Error, BrowserError, WebSocketException) as error:
         print(f"The benchmark stopped: {error}", file=sys.stderr)
         return 1
-    _tell(figures, given.out)
+    tell(figures, page(figures, NOTES, TITLE), given.out)
     return 0
 
 
@@ -85,20 +85,20 @@ def _allow_many_files() -> None:
 
 def _figures(parts: Sequence[str], scratch: Path, seconds: float, sqlite: bool) -> Iterator[Figure]:
     if "reducer" in parts:
-        yield from _told(_reducer(scratch))
+        yield from told(_reducer(scratch))
     for kind in [SQLITE] if sqlite else kinds():
         if "screen" in parts:
-            yield from _told(_screens(kind, scratch, seconds))
+            yield from told(_screens(kind, scratch, seconds))
         if "long" in parts:
-            yield from _told(_long(kind, scratch))
+            yield from told(_long(kind, scratch))
         if "readers" in parts:
-            yield from _told(_readers(kind, scratch, seconds))
+            yield from told(_readers(kind, scratch, seconds))
         if "idle" in parts:
-            yield from _told(_idle(kind, scratch))
+            yield from told(_idle(kind, scratch))
         if "sockets" in parts:
-            yield from _told(_sockets(kind, scratch))
+            yield from told(_sockets(kind, scratch))
         if "events" in parts:
-            yield from _told(_events(kind, scratch))
+            yield from told(_events(kind, scratch))
 
 
 def _screens(kind: str, scratch: Path, seconds: float) -> Iterator[Figure]:
@@ -178,23 +178,6 @@ def _fresh(scratch: Path, name: str) -> Path:
     folder = scratch / name
     folder.mkdir()
     return folder
-
-
-def _told(figures: Iterator[Figure]) -> Iterator[Figure]:
-    """The same, each said as soon as it is known."""
-    for figure in figures:
-        print("  ".join(figure.cells()), file=sys.stderr, flush=True)
-        yield figure
-
-
-def _tell(figures: Sequence[Figure], out: Path | None) -> None:
-    shown = page(figures, NOTES, TITLE)
-    print(shown)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(shown)
-    for sentence in missed(figures):
-        print(f"Missed: {sentence}.", file=sys.stderr)
 
 
 if __name__ == "__main__":

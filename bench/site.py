@@ -28,8 +28,10 @@ from bench.site_report import (
     PART,
     PER_SECOND,
     Figure,
-    missed,
     page,
+    say,
+    tell,
+    told,
 )
 from bench.site_upload import pack, upload
 
@@ -64,7 +66,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (RunFailed, OSError, subprocess.SubprocessError, psycopg.Error, BrowserError) as error:
         print(f"The benchmark stopped: {error}", file=sys.stderr)
         return 1
-    _tell(figures, given.out)
+    tell(figures, page(figures, NOTES), given.out)
     return 0
 
 
@@ -81,13 +83,13 @@ def _parser() -> argparse.ArgumentParser:
 def _figures(parts: Sequence[str], fresh: bool, kept: Path, scratch: Path) -> Iterator[Figure]:
     for kind in kinds():
         if "upload" in parts:
-            yield from _told(_uploads(kind, kept, scratch))
+            yield from told(_uploads(kind, kept, scratch))
         if "store" in parts:
-            yield from _told(_stored(kind, kept, scratch))
+            yield from told(_stored(kind, kept, scratch))
         if "many" in parts:
-            yield from _told(_many(kind, scratch))
+            yield from told(_many(kind, scratch))
     if fresh:
-        yield from _told(iter([Figure("fresh install, `du -sm`", "–", MEBIBYTES, [install(scratch)], most=150)]))
+        yield from told(iter([Figure("fresh install, `du -sm`", "–", MEBIBYTES, [install(scratch)], most=150)]))
 
 
 def _uploads(kind: str, kept: Path, scratch: Path) -> Iterator[Figure]:
@@ -117,7 +119,7 @@ def _visits(kind: str, shown: Sequence[Shown]) -> Iterator[Figure]:
 
 def _stored(kind: str, kept: Path, scratch: Path) -> Iterator[Figure]:
     for shape, part in STORED:
-        _say(f"storing {shape.name}")
+        say(f"storing {shape.name}")
         one = stored(kind, _session(shape, kept), scratch)
         name = f"stored of {one.payloads / 1e6:,.0f} MB, {_compacted(shape)}"
         yield Figure(name, kind, PART, [one.payloads / one.store], least=part)
@@ -142,27 +144,6 @@ def _session(shape: Shape, kept: Path) -> Path:
 def _compacted(shape: Shape) -> str:
     history = f"compacted above {shape.compact_above} items" if shape.compact_above else "full history"
     return f"{shape.inferences:,} inferences, {history}"
-
-
-def _told(figures: Iterator[Figure]) -> Iterator[Figure]:
-    """The same, each said as soon as it is known."""
-    for figure in figures:
-        _say("  ".join(figure.cells()))
-        yield figure
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
-
-
-def _tell(figures: Sequence[Figure], out: Path | None) -> None:
-    table = page(figures, NOTES)
-    print(table)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(table)
-    for sentence in missed(figures):
-        _say(f"Missed: {sentence}.")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from bench.report import made_with, table, yes
@@ -90,3 +92,25 @@ def missed(figures: Sequence[Figure]) -> list[str]:
         for figure in figures
         if not figure.reached
     ]
+
+
+def told(figures: Iterator[Figure]) -> Iterator[Figure]:
+    """The same, each said as soon as it is known."""
+    for figure in figures:
+        say("  ".join(figure.cells()))
+        yield figure
+
+
+def say(words: str) -> None:
+    """For whoever waits."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def tell(figures: Sequence[Figure], shown: str, out: Path | None) -> None:
+    """The page, on standard output and in a file; what was missed, for whoever waited."""
+    print(shown)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(shown)
+    for sentence in missed(figures):
+        say(f"Missed: {sentence}.")

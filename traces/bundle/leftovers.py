@@ -22,10 +22,11 @@ def _is_used(name: str) -> bool:
     owner = _OWNER.match(name)
     process = int(owner[1]) if owner else 0
     # After a restart another process may have the number of the killed one: ours has nothing there yet.
-    return process > 0 and process != os.getpid() and _is_running(process)
+    return process > 0 and process != os.getpid() and is_running(process)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this machine has this number."""
     try:
         os.kill(process, 0)
     except PermissionError:

@@ -30,16 +30,18 @@ def batches(bundle: Bundle, stored: Stored, batch_events: int = BATCH_EVENTS) ->
     reading, builder = Reading(bundle), Builder(bundle, stored)
     entries = iter(reading)
     builder.catch_up(islice(entries, stored.events))
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        builder.take(entry)
-        batch.append(entry)
-        size += entry.size
-        if len(batch) >= batch_events or size >= BATCH_BYTES:
-            yield builder.batch(batch)
-            batch, size = [], 0
-    yield builder.last_batch(batch, reading)
+    yield from to_the_end(builder, reading, entries, batch_events)
+
+
+def to_the_end(
+    builder: "Builder", reading: Reading, entries: Iterator[Entry], batch_events: int = BATCH_EVENTS
+) -> Generator[Batch]:
+    """What is left of a reading; the last batch is one, however little is in it."""
+    some, full = builder.take_some(entries, batch_events)
+    while full:
+        yield builder.batch(some)
+        some, full = builder.take_some(entries, batch_events)
+    yield builder.last_batch(some, reading)
 
 
 class Builder:
@@ -71,9 +73,17 @@ class Builder:
         for thread_id, thread in self.reduction.graph.threads.items():
             self._joined(thread_id, thread.conversation_item_ids)
 
-    def take(self, entry: Entry) -> None:
-        """One event."""
-        self.reduction.take(entry)
+    def take_some(self, entries: Iterator[Entry], most: int = BATCH_EVENTS) -> tuple[list[Entry], bool]:
+        """Takes as many events as make a batch; whether there were enough for one."""
+        some: list[Entry] = []
+        size = 0
+        for entry in entries:
+            self.reduction.take(entry)
+            some.append(entry)
+            size += entry.size
+            if len(some) >= most or size >= BATCH_BYTES:
+                return some, True
+        return some, False
 
     def batch(self, entries: Sequence[Entry]) -> Batch:
         """What was taken since the last batch, which were these entries."""

@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -12,13 +11,14 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from traces.bundle.leftovers import is_running
 from traces.bundle.manifest import LOG_NAME
 from traces.bundle.reader import Bundle
 from traces.ingest import checkpoints
-from traces.ingest.building import BATCH_BYTES, BATCH_EVENTS, Builder
+from traces.ingest.building import Builder, to_the_end
 from traces.ingest.checkpoints import Checkpoint
 from traces.ingest.identity import find, holds
-from traces.ingest.reading import Entry, Mark, Reading
+from traces.ingest.reading import Mark, Reading
 from traces.ingest.writer import Writer
 from traces.models import Rollout
 from traces.models.fields import key
@@ -60,7 +60,7 @@ class Following:
     def step(self) -> int:
         """Takes what was written since the last time, but not too much at once; how many events that were."""
         reading = Reading(self.bundle, self.mark, growing=True)
-        entries = list(self._some(iter(reading)))
+        entries, _ = self.builder.take_some(iter(reading))
         if not entries:
             return 0
         batch = self.builder.batch(entries)
@@ -71,15 +71,6 @@ class Following:
         self.mark = reading.mark
         self._save()
         return len(entries)
-
-    def _some(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        size = 0
-        for count, entry in enumerate(entries, 1):
-            self.builder.take(entry)
-            size += entry.size
-            yield entry
-            if count >= BATCH_EVENTS or size >= BATCH_BYTES:
-                return
 
     def _heard(self, now: datetime) -> dict[str, object]:
         lease = {"leased_by": self.owner, "leased_until": now + LEASE}
@@ -96,13 +87,10 @@ class Following:
         Should more come after all, the recording has to be followed anew.
         """
         reading = Reading(self.bundle, self.mark)
-        entries = []
-        for entry in reading:
-            self.builder.take(entry)
-            entries.append(entry)
-        batch = self.builder.last_batch(entries, reading)
-        batch.columns |= {"gone": gone, "leased_by": "", "leased_until": None, "followed_in": str(self.folder)}
-        self.writer.write(batch)
+        for batch in to_the_end(self.builder, reading, iter(reading)):
+            if batch.last:
+                batch.columns |= {"gone": gone, "leased_by": "", "leased_until": None, "followed_in": str(self.folder)}
+            self.writer.write(batch)
         self.mark = reading.mark
         checkpoints.drop(self.rollout.public_id)
 
@@ -190,13 +178,7 @@ def has_ended(owner: str) -> bool:
     process, _, host = owner.partition("@")
     if host != socket.gethostname()[:40] or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
+    return not is_running(int(process))
 
 
 def renew(owner: str, pks: list[int]) -> None:

@@ -1,6 +1,6 @@
 """Batches flow in, rows flow out, each batch in one transaction or not at all."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from functools import partial
 from typing import Any
 
@@ -86,9 +86,8 @@ class Writer:
         """Columns alone; pages hear of it."""
         with transaction.atomic():
             self._claim()
-            for name, value in columns.items():
-                setattr(self.rollout, name, value)
-            self._save(list(columns))
+            self._say(columns)
+            self._save(columns)
             transaction.on_commit(partial(ring, self.rollout.public_id, self.rollout.revision))
 
     def _claim(self) -> None:
@@ -131,14 +130,17 @@ class Writer:
         return self.nodes.pks[name]
 
     def _rollout(self, batch: Batch) -> None:
-        for name, value in batch.columns.items():
-            setattr(self.rollout, name, value)
+        self._say(batch.columns)
         names = [*batch.columns, "bytes_stored"]
         if batch.last:
             self.recording.settle(self.rollout)
             names.append("bytes_recorded")
         self._save(names)
 
-    def _save(self, names: list[str]) -> None:
+    def _say(self, columns: dict[str, Any]) -> None:
+        for name, value in columns.items():
+            setattr(self.rollout, name, value)
+
+    def _save(self, names: Iterable[str]) -> None:
         """Nothing but these columns: somebody may have deleted it meanwhile, and that must stay."""
         self.rollout.save(update_fields=[*names, "updated_at"])
